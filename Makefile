@@ -1,0 +1,35 @@
+# Everything runs in .venv, made by the first command that needs it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint clean
+
+demo: $(READY)
+	@$(call notice,its column of the demo is)
+	$(BIN)/python -m agnostic_lse demo
+
+test: $(READY)
+	@$(call notice,its tests are)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "agnostic_lse needs Python 3.11 or newer, and $(PYTHON) is not: name one with 'make PYTHON=...'."; \
+	  exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), which takes a minute or two ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+notice = $(BIN)/python -c 'import torch' 2>/dev/null || \
+  echo "PyTorch is not installed in $(VENV), so $(1) left out (to add it: $(BIN)/pip install torch)."

@@ -1,0 +1,57 @@
+"""Fixtures that run one test on every array library."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from array_api_extra.testing import patch_lazy_xp_functions
+
+from tests.backends import Backend, make_array, required
+
+
+@pytest.fixture(params=list(Backend), ids=str)
+def library(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Give each backend in turn; skip the ones that are missing, or fail if they are required."""
+    backend: Backend = request.param
+    reason = backend.missing()
+    if reason and backend.value in required():
+        pytest.fail(f"a required backend is missing: {reason}")
+    if reason:
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        if backend is Backend.STRICTEST:
+            strict = backend.namespace()
+            stack.enter_context(
+                strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
+            )
+        yield backend
+
+
+@pytest.fixture
+def xp(request: pytest.FixtureRequest, library: Backend) -> Iterator[Any]:
+    """Give the backend's namespace; the functions under test run jitted on JAX, lazily on Dask.
+
+    A test module names these functions to `array_api_extra.testing.lazy_xp_function`.
+    """
+    namespace = library.namespace()
+    with patch_lazy_xp_functions(request, xp=namespace):
+        yield namespace
+
+
+@pytest.fixture
+def device(library: Backend, xp: Any) -> Any:
+    """Give the device that the backend's arrays lie on; None is the library's default."""
+    return library.device(xp)
+
+
+@pytest.fixture
+def array(library: Backend, xp: Any) -> Callable[..., Any]:
+    """Give a function that makes an array of the backend, on its device, from nested lists."""
+
+    def make(values: Any, dtype: str | None = None) -> Any:
+        return make_array(library, xp, values, dtype)
+
+    return make

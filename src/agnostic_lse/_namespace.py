@@ -1,0 +1,248 @@
+"""The way in: namespaces, devices, dtypes and axes, and what is refused."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import array_api_compat as compat
+import array_api_extra as xpx
+import numpy as np
+
+# The standard defines no common base class for arrays, and no type checker knows one.
+Array: TypeAlias = Any
+Namespace: TypeAlias = Any
+DType: TypeAlias = Any
+
+_NARROW = ("float16", "bfloat16")
+
+
+def arguments(
+    xp: Namespace | None, *, where: object = None, **numbers: object
+) -> tuple[Namespace, DType, list[Array | None], Array | None]:
+    """Return the shared namespace, the result's dtype, the numbers as its arrays, and the mask.
+
+    Arrays keep their namespace and device. Python numbers and lists join the arrays beside them;
+    where there are none they become NumPy arrays, as any object with ``__array__`` does. Integers
+    and booleans count as the namespace's default real dtype, and a Python number takes the dtype
+    of the arrays beside it. A number or mask of None stays None.
+    """
+    values = {**numbers, "where": where}
+    for name, value in values.items():
+        _refuse_containers(name, value)
+    first = next(iter(numbers))
+    if numbers[first] is None:
+        raise TypeError(_not_numeric(first, "NoneType"))
+    arrays = {name: value for name, value in values.items() if _is_array(value)}
+    xp = _shared_namespace(xp, arrays)
+    device = _shared_device(arrays)
+    mask = None if where is None else _as_array(xp, "where", where, device)
+    if mask is not None and not xp.isdtype(mask.dtype, "bool"):
+        raise TypeError(f"where has dtype {mask.dtype}, but booleans were expected: compare first.")
+    weak = {name for name, value in numbers.items() if type(value) in (int, float, complex)}
+    strong = {
+        name: _as_array(xp, name, value, device)
+        for name, value in numbers.items()
+        if value is not None and name not in weak
+    }
+    if not strong:  # numbers alone
+        strong = {name: _as_array(xp, name, numbers[name], device) for name in weak}
+    dtype = xp.result_type(*(_floating_dtype(xp, array) for array in strong.values()))
+    scalars = [numbers[name] for name in weak]
+    if any(type(scalar) is complex for scalar in scalars):
+        dtype = xp.result_type(dtype, xp.complex64)
+    arrays = {
+        name: xp.asarray(numbers[name], dtype=working_dtype(xp, dtype), device=device)
+        for name in weak
+    } | strong
+    return xp, dtype, [arrays.get(name) for name in numbers], mask
+
+
+def _is_array(value: object) -> bool:
+    # To the helpers a NumPy scalar is an array; to its users it is a number.
+    return bool(compat.is_array_api_obj(value)) and not isinstance(value, np.generic)
+
+
+def _refuse_containers(name: str, value: object) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be dropped: pass its .data, "
+            "and where=~mask to leave terms out."
+        )
+    package, _, rest = type(value).__module__.partition(".")
+    sparse = package == "sparse" or (
+        package in ("scipy", "cupyx", "jax") and "sparse" in rest.split(".")
+    )
+    if sparse or "sparse" in str(getattr(value, "layout", "")):
+        raise TypeError(
+            f"{name} is a sparse {type(value).__name__}, whose missing entries are zeros and not "
+            "-inf: pass a dense array."
+        )
+
+
+def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
+    owners = {name: compat.array_namespace(array) for name, array in arrays.items()}
+    if len({id(owner) for owner in owners.values()}) > 1:
+        came = " and ".join(f"{name} from {_label(owner)}" for name, owner in owners.items())
+        raise TypeError(
+            f"All arrays must come from one namespace, but {came} were given: "
+            "convert one of them explicitly."
+        )
+    owner = next(iter(owners.values()), None)
+    if xp is None:
+        return owner or compat.array_namespace(np.empty(0))
+    if not hasattr(xp, "asarray"):
+        raise TypeError(
+            f"xp is a {type(xp).__name__}, but an array namespace was expected: "
+            "pass a module such as numpy."
+        )
+    # A bare module such as torch stands for its wrapper, which follows the standard.
+    xp = compat.array_namespace(xp.asarray(0.0))
+    if owner is not None and owner is not xp:
+        raise TypeError(
+            f"xp is {_label(xp)}, but {next(iter(owners))} comes from {_label(owner)}: "
+            "leave xp out, or convert the array."
+        )
+    return xp
+
+
+def _label(xp: Namespace) -> str:
+    return str(xp.__name__).removeprefix("array_api_compat.")
+
+
+def _shared_device(arrays: dict[str, Array]) -> Any:
+    devices = {name: compat.device(array) for name, array in arrays.items()}
+    # A traced JAX array has no device of its own.
+    known = {name: device for name, device in devices.items() if device is not None}
+    first = next(iter(known.values()), None)
+    if any(device != first for device in known.values()):
+        came = " and ".join(f"{name} on {device}" for name, device in known.items())
+        raise ValueError(
+            f"All arrays must lie on one device, but {came} were given: move one of them."
+        )
+    return first
+
+
+def _as_array(xp: Namespace, name: str, value: Any, device: Any) -> Array:
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        array = np.asarray(value)  # a subclass such as numpy.matrix changes what shapes mean
+    elif _is_array(value):
+        array = value
+    else:
+        if isinstance(value, np.generic):
+            value = np.asarray(value) if compat.is_numpy_namespace(xp) else value.item()
+        elif hasattr(value, "__array__") and not compat.is_numpy_namespace(xp):
+            raise TypeError(
+                f"{name} is a {kind}, which becomes a NumPy array, beside an array from "
+                f"{_label(xp)}: convert one of them explicitly."
+            )
+        try:
+            array = xp.asarray(value, device=device)
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+            raise TypeError(_not_numeric(name, kind)) from error
+    if not xp.isdtype(array.dtype, ("bool", "numeric")) and dtype_name(array.dtype) != "bfloat16":
+        raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
+    return array
+
+
+def _not_numeric(name: str, came: str) -> str:
+    return (
+        f"{name} is a {came}, but numbers were expected: pass a numeric array, "
+        "a number or a nested list of numbers."
+    )
+
+
+def dtype_name(dtype: DType) -> str:
+    """Return the bare name of a dtype: "float32" for ``torch.float32`` and for NumPy's."""
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+
+
+def is_complex(xp: Namespace, dtype: DType) -> bool:
+    """Return whether a dtype is a complex one."""
+    return bool(xp.isdtype(dtype, "complex floating"))
+
+
+def _floating_dtype(xp: Namespace, array: Array) -> DType:
+    if xp.isdtype(array.dtype, ("bool", "integral")):
+        return xpx.default_dtype(xp, "real floating", device=compat.device(array))
+    return array.dtype
+
+
+def working_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the dtype to calculate in: float32 for the two 16-bit formats."""
+    return xp.float32 if dtype_name(dtype) in _NARROW else dtype
+
+
+def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:
+    """Return real + 1j * imag, for finite imag."""
+    dtype = xp.result_type(real.dtype, xp.complex64)
+    return xp.astype(real, dtype) + 1j * xp.astype(imag, dtype)
+
+
+def real_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the dtype of the real part of numbers of this dtype."""
+    if not is_complex(xp, dtype):
+        return dtype
+    return xp.real(xp.empty(0, dtype=dtype)).dtype
+
+
+def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Return the axes to reduce, counted from the front, each once."""
+    if axis is None:
+        return tuple(range(ndim))
+    try:
+        given = tuple(map(operator.index, axis if isinstance(axis, Sequence) else (axis,)))
+    except TypeError:
+        raise TypeError(
+            f"axis must be None, an integer or a tuple of integers, but {axis!r} was given."
+        ) from None
+    for number in given:
+        if not -ndim <= number < ndim:
+            raise ValueError(
+                f"axis {number} is out of range for an array of {ndim} dimensions: "
+                f"pass {_axis_range(ndim)}."
+            )
+    axes = tuple(number % ndim for number in given)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"axis {axis!r} names an axis more than once: name each one once.")
+    return axes
+
+
+def _axis_range(ndim: int) -> str:
+    return f"an axis from {-ndim} to {ndim - 1}" if ndim else "axis=None"
+
+
+def broadcast(xp: Namespace, **arrays: Array) -> list[Array]:
+    """Broadcast the arrays against each other."""
+    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+    if len(set(shapes.values())) == 1:
+        return list(arrays.values())
+    try:
+        return list(xp.broadcast_arrays(*arrays.values()))
+    except (ValueError, TypeError, RuntimeError) as error:  # which one depends on the library
+        came = " and ".join(f"{name} has shape {shape}" for name, shape in shapes.items())
+        raise ValueError(f"{came}, which do not broadcast: make them fit.") from error
+
+
+def broadcast_mask(xp: Namespace, where: Array, like: Array) -> Array:
+    """Broadcast a mask to the shape of an array, which it must not enlarge."""
+    where, other = broadcast(xp, where=where, array=like)
+    if tuple(other.shape) != tuple(like.shape):
+        raise ValueError(
+            f"where broadcasts to shape {tuple(other.shape)}, but the numbers have shape "
+            f"{tuple(like.shape)}: give where a shape that fits into it."
+        )
+    return where
+
+
+def constant(array: Array) -> Array:
+    """Return the array as a constant to automatic differentiation."""
+    if compat.is_torch_array(array):
+        return array.detach()
+    if compat.is_jax_array(array):
+        import jax  # loaded already, since the array is its own
+
+        return jax.lax.stop_gradient(array)
+    return array

@@ -1,0 +1,466 @@
+"""Sums, means and normalisations of exponentials along axes: the readers of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _logsum
+from ._logsum import State
+from ._namespace import (
+    Array,
+    DType,
+    Namespace,
+    arguments,
+    as_complex,
+    broadcast,
+    broadcast_mask,
+    constant,
+    is_complex,
+    real_dtype,
+    reduced_axes,
+    working_dtype,
+)
+
+Axis = int | Sequence[int] | None
+
+# What NumPy could report is meant to happen here, such as exp(-1000) vanishing beside a peak.
+_quiet = np.errstate(all="ignore")
+
+
+@_quiet
+def logsumexp(
+    a: Any,
+    axis: Axis = None,
+    b: Any = None,
+    keepdims: bool = False,
+    return_sign: bool = False,
+    *,
+    where: Any = None,
+    xp: Namespace | None = None,
+) -> Any:
+    r"""Logarithm of a sum of exponentials, ``log(sum(b * exp(a)))``.
+
+    Parameters
+    ----------
+    a : array_like
+        Exponents, real or complex.
+    axis : int, tuple of ints or None, default None
+        Axes to sum along; None sums over all.
+    b : array_like, optional
+        Weights, of any sign, broadcast against `a`. A term of weight 0 is not there, whatever its
+        exponent.
+    keepdims : bool, default False
+        Keep the axes that were summed along, with length 1.
+    return_sign : bool, default False
+        Return the logarithm of the sum's magnitude and its sign as a pair.
+    where : array_like of bool, optional
+        Terms to include, broadcast to the shape of `a` and `b`.
+    xp : namespace, optional
+        Array namespace of the arguments, where it is known.
+
+    Returns
+    -------
+    result : array
+        In the namespace, on the device and of the dtype of `a` and `b`; integers and booleans give
+        the namespace's default real dtype. -inf where no term is there, and nan where the sum is
+        negative and `return_sign` is false.
+    sign : array
+        Only with `return_sign`: +1, 0 or -1, for complex arguments a number of magnitude 1 or 0.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not numeric, is sparse or masked, or if namespaces are mixed.
+    ValueError
+        If devices are mixed, shapes do not broadcast, or an axis is out of range or named twice.
+
+    See Also
+    --------
+    logmeanexp : The same for the mean.
+    log_softmax : Exponents minus their logsumexp.
+
+    Notes
+    -----
+    With :math:`z_i = a_i + \log|b_i|` and its largest entry :math:`z_k`, the result is
+
+    .. math:: z_k + \log\Bigl(1 + \sum_{i \ne k} \pm e^{z_i - z_k}\Bigr),
+
+    evaluated by ``log1p``, so that a sum close to 1 keeps its digits [1]_. float16 and bfloat16
+    are summed in float32. The derivative by `a` is its softmax, to every order, under JAX and
+    PyTorch.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and
+       softmax functions", IMA J. Numer. Anal. 41 (2021), 2311-2330,
+       :doi:`10.1093/imanum/draa038`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnostic_lse import logsumexp
+    >>> print(logsumexp([1000.0, 1001.0, 1002.0]))
+    1002.4076059644444
+
+    The sum of 1 and a number far below it keeps that number:
+
+    >>> print(logsumexp([0.0, -40.0]))
+    4.248354255291589e-18
+
+    Weights may be negative:
+
+    >>> size, sign = logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
+    >>> print(size.round(6), sign)
+    1.541325 -1.0
+    """
+    xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
+    size, sign = _logsum.value(xp, _lift(xp, a, b, where, axes))
+    if not return_sign:
+        return _finished(xp, _logarithm(xp, size, sign), dtype, axes, keepdims)
+    if sign is None:
+        sign = xp.where(xp.isnan(size), size, xp.astype(size != -xp.inf, size.dtype))
+    return (
+        _finished(xp, size, real_dtype(xp, dtype), axes, keepdims),
+        _finished(xp, sign, dtype, axes, keepdims),
+    )
+
+
+@_quiet
+def logmeanexp(
+    a: Any,
+    axis: Axis = None,
+    b: Any = None,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    xp: Namespace | None = None,
+) -> Any:
+    r"""Logarithm of a mean of exponentials, ``log(sum(b * exp(a)) / sum(b))``.
+
+    Parameters
+    ----------
+    a : array_like
+        Exponents, real or complex.
+    axis : int, tuple of ints or None, default None
+        Axes to average along; None averages over all.
+    b : array_like, optional
+        Weights, of any sign, broadcast against `a`; only their ratios matter. A term of weight 0
+        is not there, whatever its exponent.
+    keepdims : bool, default False
+        Keep the axes that were averaged along, with length 1.
+    where : array_like of bool, optional
+        Terms to include, broadcast to the shape of `a` and `b`.
+    xp : namespace, optional
+        Array namespace of the arguments, where it is known.
+
+    Returns
+    -------
+    array
+        In the namespace, on the device and of the dtype of `a` and `b`; integers and booleans give
+        the namespace's default real dtype. -inf where no term is there, and nan where the mean is
+        negative or the weights add up to 0.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not numeric, is sparse or masked, or if namespaces are mixed.
+    ValueError
+        If devices are mixed, shapes do not broadcast, or an axis is out of range or named twice.
+
+    See Also
+    --------
+    logsumexp : The same for the sum.
+
+    Notes
+    -----
+    The difference ``logsumexp(a) - log(n)`` cancels where the exponents are close to each other.
+    There, with the largest exponent :math:`a_k`, the result is
+
+    .. math:: a_k + \log\Bigl(1 + \frac{\sum_i b_i (e^{a_i - a_k} - 1)}{\sum_i b_i}\Bigr),
+
+    by ``log1p`` and ``expm1``, which keeps the digits of a result close to 0.
+
+    Examples
+    --------
+    >>> from agnostic_lse import logmeanexp
+    >>> print(logmeanexp([1000.0, 1000.0, 1000.0]))
+    1000.0
+    >>> print(f"{logmeanexp([1e-12, 3e-12]):.6e}")
+    2.000000e-12
+    >>> print(f"{logmeanexp([0.0, 1.0], b=[3, 1]):.6f}")
+    0.357374
+    """
+    xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
+    state = _lift(xp, a, b, where, axes)
+    weight, mass = _weights(xp, a, b, where, axes)
+    log_mean = _complex_log_mean if is_complex(xp, dtype) else _real_log_mean
+    out = log_mean(xp, a, axes, state, weight, mass)
+    massless = (mass.rest == -1) & (mass.peak != -xp.inf)
+    out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
+    return _finished(xp, out, dtype, axes, keepdims)
+
+
+def _weights(
+    xp: Namespace,
+    a: Array,
+    b: Array | None,
+    where: Array | None,
+    axes: tuple[int, ...],
+) -> tuple[Array, State]:
+    """Return the weights, scaled to be at most 1, and their sum as a state."""
+    real = xp.real(a) if is_complex(xp, a.dtype) else a
+    if b is not None:
+        log_size, sign, angle = _terms(xp, xp.zeros_like(real), b, where)
+        mass = _logsum.lift(xp, log_size, axes, sign, angle)
+        if angle is None:
+            return sign * xp.exp(_logsum.bounded(xp, log_size, mass.peak)), mass
+        return sign, mass
+    weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
+    count = _logsum.total(xp, weight, axes)
+    return weight, State(
+        xp.where(count > 0, xp.zeros_like(count), -xp.inf), xp.maximum(count - 1, 0.0)
+    )
+
+
+def _real_log_mean(
+    xp: Namespace, a: Array, axes: tuple[int, ...], state: State, weight: Array, mass: State
+) -> Array:
+    whole = 1 + mass.rest
+    quotient = (1 + state.rest) / xp.where(whole == 0, 1.0, whole)
+    if state.sign is not None:
+        quotient = quotient * (state.sign * mass.sign)
+        whole = whole * mass.sign
+    base = state.peak - xp.where(mass.peak == -xp.inf, 0.0, mass.peak)
+    far = base + xp.log(xp.where(quotient <= 0, 1.0, quotient))
+    far = xp.where(quotient < 0, xp.nan, xp.where(quotient == 0, -xp.inf, far))
+    # Where the exponents are close to each other, their largest is close to the result, and what
+    # the mean of exp(a - top) lacks to 1 is known to all its digits.
+    there = weight != 0
+    top = _logsum.highest(xp, xp.where(there, a, -xp.inf), axes)
+    exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, top), 0.0)
+    excess = _logsum.total(xp, weight * xp.expm1(exponent), axes)
+    excess = excess / xp.where(whole == 0, 1.0, whole)
+    near = xp.abs(excess) < 0.5
+    return xp.where(near, top + xp.log1p(xp.where(near, excess, 0.0)), far)
+
+
+def _complex_log_mean(
+    xp: Namespace, a: Array, axes: tuple[int, ...], state: State, weight: Array, mass: State
+) -> Array:
+    size, phase = _logsum.value(xp, state)
+    mass_size, mass_phase = _logsum.value(xp, mass)
+    if mass_phase is not None:
+        phase = phase * xp.conj(xp.astype(mass_phase, phase.dtype))
+    return as_complex(xp, size - xp.where(mass_size == -xp.inf, 0.0, mass_size), _angle(xp, phase))
+
+
+@_quiet
+def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | None = None) -> Any:
+    r"""Exponentials divided by their sum, ``exp(x) / sum(exp(x))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real exponents.
+    axis : int, tuple of ints or None, default None
+        Axes to sum along; None sums over all.
+    where : array_like of bool, optional
+        Terms to include, broadcast to the shape of `x`. The others give 0.
+    xp : namespace, optional
+        Array namespace of the arguments, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype. It adds up to 1 along the axes, or to 0
+        where no term is there or all are -inf. Terms at +inf share the mass equally.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real, is sparse or masked, or if namespaces are mixed.
+    ValueError
+        If devices are mixed, shapes do not broadcast, or an axis is out of range or named twice.
+
+    See Also
+    --------
+    log_softmax : Its logarithm, without underflow.
+
+    Notes
+    -----
+    .. math:: \frac{e^{x_i - x_k}}{1 + \sum_{j \ne k} e^{x_j - x_k}}
+       \quad\text{with}\quad x_k = \max_j x_j
+
+    Examples
+    --------
+    >>> from agnostic_lse import softmax
+    >>> print(softmax([-1000.0, -1000.0, 1000.0]))
+    [0. 0. 1.]
+    """
+    xp, dtype, x, axes = _scores(xp, axis, x, where)
+    if 0 in x.shape:
+        return _finished(xp, x, dtype)
+    peak = _logsum.highest(xp, x, axes)
+    scaled = _logsum.exp_relative(xp, x, peak)
+    whole = 1 + _logsum.rest_of(xp, x, peak, scaled, axes)
+    infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
+    return _finished(xp, xp.where(xp.isinf(peak), infinite, scaled / whole), dtype)
+
+
+@_quiet
+def log_softmax(
+    x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | None = None
+) -> Any:
+    r"""Exponents minus their logsumexp, ``x - log(sum(exp(x)))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real exponents.
+    axis : int, tuple of ints or None, default None
+        Axes to sum along; None sums over all.
+    where : array_like of bool, optional
+        Terms to include, broadcast to the shape of `x`. The others give -inf.
+    xp : namespace, optional
+        Array namespace of the arguments, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype. All -inf along the axes where no term is
+        there or all are -inf. Terms at +inf share the mass equally.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real, is sparse or masked, or if namespaces are mixed.
+    ValueError
+        If devices are mixed, shapes do not broadcast, or an axis is out of range or named twice.
+
+    See Also
+    --------
+    softmax : Its exponential.
+
+    Notes
+    -----
+    .. math:: (x_i - x_k) - \log\Bigl(1 + \sum_{j \ne k} e^{x_j - x_k}\Bigr)
+       \quad\text{with}\quad x_k = \max_j x_j
+
+    by ``log1p``, so that the logarithm of a probability close to 1 keeps its digits.
+
+    Examples
+    --------
+    >>> from agnostic_lse import log_softmax
+    >>> print(log_softmax([40.0, 0.0]))
+    [-4.24835426e-18 -4.00000000e+01]
+    """
+    xp, dtype, x, axes = _scores(xp, axis, x, where)
+    if 0 in x.shape:
+        return _finished(xp, x, dtype)
+    peak, rest, _ = _logsum.lift(xp, x, axes)
+    log_whole = xp.log1p(rest)
+    infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
+    finite = _logsum.relative(xp, x, peak) - log_whole
+    return _finished(xp, xp.where(xp.isinf(peak), infinite, finite), dtype)
+
+
+def _prepared(
+    xp: Namespace | None, axis: Axis, a: Any, b: Any, where: Any
+) -> tuple[Namespace, DType, Array, Array | None, Array | None, tuple[int, ...]]:
+    """Return the arguments as arrays of one shape, nowhere empty along the axes."""
+    xp, dtype, (a, b), where = arguments(xp, where=where, a=a, b=b)
+    a = _working(xp, a, dtype)
+    if b is not None:
+        a, b = broadcast(xp, a=a, b=_working(xp, b, dtype))
+    if where is not None:
+        where = broadcast_mask(xp, where, a)
+    axes = reduced_axes(axis, a.ndim)
+    a = _logsum.nonempty(xp, a, axes)
+    b = None if b is None else _logsum.nonempty(xp, b, axes, fill=0)
+    where = None if where is None else _logsum.nonempty(xp, where, axes, fill=False)
+    return xp, dtype, a, b, where, axes
+
+
+def _scores(
+    xp: Namespace | None, axis: Axis, x: Any, where: Any
+) -> tuple[Namespace, DType, Array, tuple[int, ...]]:
+    """Return the argument of a softmax as a real array, -inf where a term is not there."""
+    xp, dtype, (x,), where = arguments(xp, where=where, x=x)
+    if is_complex(xp, dtype):
+        raise TypeError(f"x has dtype {dtype}, but real numbers were expected: take xp.real(x).")
+    x = _working(xp, x, dtype)
+    if where is not None:
+        x = xp.where(broadcast_mask(xp, where, x), x, -xp.inf)
+    return xp, dtype, x, reduced_axes(axis, x.ndim)
+
+
+def _working(xp: Namespace, array: Array, dtype: DType) -> Array:
+    """Return the array in the dtype to calculate in; real arrays stay real."""
+    dtype = working_dtype(xp, dtype)
+    if not is_complex(xp, array.dtype):
+        dtype = real_dtype(xp, dtype)
+    return array if array.dtype == dtype else xp.astype(array, dtype)
+
+
+def _lift(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> State:
+    x, sign, angle = _terms(xp, a, b, where)
+    return _logsum.lift(xp, x, axes, sign, angle)
+
+
+def _terms(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None
+) -> tuple[Array, Array | None, Array | None]:
+    """Return x, sign and angle of the terms ``b * exp(a) = sign * exp(x + 1j * angle)``."""
+    x, sign, angle = a, None, None
+    if is_complex(xp, a.dtype):
+        x, angle = xp.real(a), xp.imag(a)
+    if b is not None:
+        there = b != 0
+        # Constants to differentiation: the sign, exactly 1 or -1 or 0, carries the derivative by
+        # the weight, which so exists where the weight is 0.
+        size = constant(xp.where(there, xp.abs(b), 1.0))
+        if is_complex(xp, b.dtype):
+            sign = xp.astype(there, x.dtype)
+            turn = xp.atan2(xp.imag(b), xp.real(b))
+            angle = turn if angle is None else angle + turn
+        else:
+            infinite = xp.isinf(size)
+            sign = xp.where(infinite, xp.sign(b), b / xp.where(infinite, 1.0, size))
+        x = xp.where(there | xp.isfinite(x), x + xp.log(size), -xp.inf)
+    if where is not None:
+        x = xp.where(where, x, -xp.inf)
+        sign = None if sign is None else xp.where(where, sign, 0.0)
+    if angle is not None:
+        there = x != -xp.inf if sign is None else (x != -xp.inf) & (sign != 0)
+        angle = xp.where(there, angle, 0.0)
+    return x, sign, angle
+
+
+def _logarithm(xp: Namespace, size: Array, sign: Array | None) -> Array:
+    """Return the logarithm of a sum from the logarithm of its magnitude and its sign."""
+    if sign is None:
+        return size
+    if is_complex(xp, sign.dtype):
+        return as_complex(xp, size, _angle(xp, sign))
+    return xp.where(sign < 0, xp.nan, size)
+
+
+def _angle(xp: Namespace, phase: Array) -> Array:
+    """Return the angle of a number of magnitude 1, in (-pi, pi]."""
+    return xp.atan2(xp.imag(phase) + 0.0, xp.real(phase))  # -0.0 + 0.0 is 0.0
+
+
+def _finished(
+    xp: Namespace, out: Array, dtype: DType, axes: tuple[int, ...] = (), keepdims: bool = True
+) -> Any:
+    if not keepdims and axes:
+        out = xp.squeeze(out, axis=axes)
+    # NumPy's users expect a scalar where no axis is left.
+    return xp.astype(out, dtype, copy=False)[() if out.ndim == 0 else ...]

@@ -1,0 +1,157 @@
+"""The array libraries that every test runs on."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from enum import Enum
+from types import ModuleType
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+import numpy.typing as npt
+
+REQUIRED = "AGNOSTIC_LSE_REQUIRE_BACKENDS"
+
+
+class Backend(Enum):
+    """An array library on one of its devices."""
+
+    NUMPY = "numpy"
+    NUMPY_READONLY = "numpy-readonly"
+    STRICT = "array-api-strict"
+    STRICT_DEVICE1 = "array-api-strict-device1"
+    STRICTEST = "array-api-strictest"
+    TORCH = "torch"
+    TORCH_CUDA = "torch-cuda"
+    CUPY = "cupy"
+    JAX = "jax"
+    DASK = "dask"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def module(self) -> str:
+        """The name of the module to import."""
+        return {
+            Backend.NUMPY_READONLY: "numpy",
+            Backend.STRICT: "array_api_strict",
+            Backend.STRICT_DEVICE1: "array_api_strict",
+            Backend.STRICTEST: "array_api_strict",
+            Backend.TORCH_CUDA: "torch",
+            Backend.JAX: "jax.numpy",
+            Backend.DASK: "dask.array",
+        }.get(self, self.value)
+
+    @property
+    def is_numpy(self) -> bool:
+        return self.module == "numpy"
+
+    @property
+    def is_strict(self) -> bool:
+        return self.module == "array_api_strict"
+
+    @property
+    def is_torch(self) -> bool:
+        return self.module == "torch"
+
+    @property
+    def has_float16(self) -> bool:
+        """Whether the library knows float16, which the standard does not."""
+        return not self.is_strict
+
+    def missing(self) -> str | None:
+        """Say why this backend cannot run here, or None if it can."""
+        try:
+            module = importlib.import_module(self.module)
+        except ImportError as error:
+            return f"{self} is not installed ({error})"
+        if self is Backend.TORCH_CUDA and not module.cuda.is_available():
+            return "PyTorch finds no CUDA device"
+        if self is Backend.CUPY:
+            try:
+                module.cuda.runtime.getDeviceCount()
+            except module.cuda.runtime.CUDARuntimeError as error:
+                return f"CuPy finds no CUDA device ({error})"
+        return None
+
+    def namespace(self) -> Any:
+        """Return the namespace that follows the standard."""
+        module = importlib.import_module(self.module)
+        if self is Backend.NUMPY_READONLY:
+            return ReadOnlyNumPy()
+        if self is Backend.JAX:
+            # Without it JAX turns every float64 into a float32.
+            importlib.import_module("jax").config.update("jax_enable_x64", True)
+            return module
+        return compat.array_namespace(module.asarray([0.0]))
+
+    def device(self, xp: Any) -> Any:
+        """Return the device to put arrays on; None is the library's default."""
+        if self is Backend.STRICT_DEVICE1:
+            return xp.Device("device1")
+        return "cuda" if self is Backend.TORCH_CUDA else None
+
+
+def required() -> set[str]:
+    """Return the backends that must not be missing, by the environment's word."""
+    names = {name.strip() for name in os.environ.get(REQUIRED, "").split(",")} - {""}
+    unknown = names - {backend.value for backend in Backend}
+    if unknown:
+        raise ValueError(f"{REQUIRED} names {sorted(unknown)}, which are no backends")
+    return names
+
+
+class ReadOnlyNumPy(ModuleType):
+    """NumPy, making arrays that cannot be written to."""
+
+    def __init__(self) -> None:
+        super().__init__("numpy")
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(compat.array_namespace(np.empty(0)), name)
+        if isinstance(attribute, type) or not callable(attribute):
+            return attribute
+
+        def read_only(*args: Any, **kwargs: Any) -> Any:
+            out = attribute(*args, **kwargs)
+            if isinstance(out, np.ndarray):
+                out = out.view()
+                out.flags.writeable = False
+            return out
+
+        return read_only
+
+
+def make_array(library: Backend, xp: Any, values: npt.ArrayLike, dtype: str | None = None) -> Any:
+    """Return values as an array of the backend: float64 for Python floats, Dask in small chunks."""
+    on_host = np.asarray(values) if dtype in (None, "bfloat16") else np.asarray(values, dtype=dtype)
+    if library is Backend.DASK:
+        return xp.from_array(on_host, chunks=2)
+    if library is Backend.CUPY:
+        return xp.asarray(on_host)
+    if library.is_torch:
+        on_host = on_host.copy()  # negative strides and foreign byte orders are not PyTorch's
+    if library.is_strict:
+        array = xp.asarray(on_host, dtype=getattr(xp, on_host.dtype.name))
+        return xp.asarray(array, device=library.device(xp))
+    device = library.device(xp)
+    array = xp.asarray(on_host, device=device) if device else xp.asarray(on_host)
+    return xp.astype(array, xp.bfloat16) if dtype == "bfloat16" else array
+
+
+def to_numpy(array: Any) -> Any:
+    """Copy an array of any backend to a NumPy array, float64 for bfloat16."""
+    if compat.is_torch_array(array):
+        array = array.detach().cpu()
+        return array.double().numpy() if "bfloat16" in str(array.dtype) else array.numpy()
+    if compat.is_cupy_array(array):
+        return array.get()
+    if hasattr(array, "to_device") and type(array).__module__.startswith("array_api_strict"):
+        import array_api_strict
+
+        return np.asarray(array.to_device(array_api_strict.Device("CPU_DEVICE")))
+    out = np.asarray(array)
+    return out.astype(np.float64) if out.dtype.name == "bfloat16" else out
