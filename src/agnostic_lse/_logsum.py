@@ -272,7 +272,7 @@ def _total_along(xp: Namespace, x: Array, axis: int) -> Array:
     return x
 
 
-def _total_of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+def _total_of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:  # noqa: ARG001 (Dask passes it, always true)
     xp = compat.array_namespace(block)
     return total(xp, nonempty(xp, block, axis, fill=0.0), axis)
 

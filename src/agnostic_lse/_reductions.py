@@ -196,65 +196,74 @@ def logmeanexp(
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
     state = _lift(xp, a, b, where, axes)
     weight, mass = _weights(xp, a, b, where, axes)
-    log_mean = _complex_log_mean if is_complex(xp, dtype) else _real_log_mean
-    out = log_mean(xp, a, axes, state, weight, mass)
+    if is_complex(xp, dtype):
+        out = _complex_log_quotient(xp, state, mass)
+    else:
+        out = _real_log_mean(xp, a, weight, axes, _real_log_quotient(xp, state, mass))
     massless = (mass.rest == -1) & (mass.peak != -xp.inf)
     out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
     return _finished(xp, out, dtype, axes, keepdims)
 
 
 def _weights(
-    xp: Namespace,
-    a: Array,
-    b: Array | None,
-    where: Array | None,
-    axes: tuple[int, ...],
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> tuple[Array, State]:
-    """Return the weights, scaled to be at most 1, and their sum as a state."""
+    """Return the weights, the largest scaled to 1, and their sum as a state."""
     real = xp.real(a) if is_complex(xp, a.dtype) else a
     if b is not None:
         log_size, sign, angle = _terms(xp, xp.zeros_like(real), b, where)
         mass = _logsum.lift(xp, log_size, axes, sign, angle)
-        if angle is None:
-            return sign * xp.exp(_logsum.bounded(xp, log_size, mass.peak)), mass
-        return sign, mass
+        return sign * xp.exp(_logsum.bounded(xp, log_size, mass.peak)), mass
     weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
     count = _logsum.total(xp, weight, axes)
-    return weight, State(
-        xp.where(count > 0, xp.zeros_like(count), -xp.inf), xp.maximum(count - 1, 0.0)
-    )
+    peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
+    return weight, State(peak, xp.maximum(count - 1, 0.0))
 
 
-def _real_log_mean(
-    xp: Namespace, a: Array, axes: tuple[int, ...], state: State, weight: Array, mass: State
-) -> Array:
-    whole = 1 + mass.rest
-    quotient = (1 + state.rest) / xp.where(whole == 0, 1.0, whole)
-    if state.sign is not None:
+def _real_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
+    """Return the logarithm of one sum divided by another."""
+    quotient = _quotient(xp, 1 + state.rest, 1 + mass.rest)
+    if state.sign is not None and mass.sign is not None:
         quotient = quotient * (state.sign * mass.sign)
-        whole = whole * mass.sign
-    base = state.peak - xp.where(mass.peak == -xp.inf, 0.0, mass.peak)
-    far = base + xp.log(xp.where(quotient <= 0, 1.0, quotient))
-    far = xp.where(quotient < 0, xp.nan, xp.where(quotient == 0, -xp.inf, far))
-    # Where the exponents are close to each other, their largest is close to the result, and what
-    # the mean of exp(a - top) lacks to 1 is known to all its digits.
-    there = weight != 0
-    top = _logsum.highest(xp, xp.where(there, a, -xp.inf), axes)
-    exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, top), 0.0)
-    excess = _logsum.total(xp, weight * xp.expm1(exponent), axes)
-    excess = excess / xp.where(whole == 0, 1.0, whole)
-    near = xp.abs(excess) < 0.5
-    return xp.where(near, top + xp.log1p(xp.where(near, excess, 0.0)), far)
+    out = state.peak - xp.where(mass.peak == -xp.inf, 0.0, mass.peak)
+    out = out + xp.log(xp.where(quotient <= 0, 1.0, quotient))
+    return xp.where(quotient < 0, xp.nan, xp.where(quotient == 0, -xp.inf, out))
 
 
-def _complex_log_mean(
-    xp: Namespace, a: Array, axes: tuple[int, ...], state: State, weight: Array, mass: State
-) -> Array:
+def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     size, phase = _logsum.value(xp, state)
     mass_size, mass_phase = _logsum.value(xp, mass)
     if mass_phase is not None:
         phase = phase * xp.conj(xp.astype(mass_phase, phase.dtype))
     return as_complex(xp, size - xp.where(mass_size == -xp.inf, 0.0, mass_size), _angle(xp, phase))
+
+
+def _real_log_mean(
+    xp: Namespace, a: Array, weight: Array, axes: tuple[int, ...], log_quotient: Array
+) -> Array:
+    """Return the logarithm of the mean, from the difference of two logarithms where that is exact.
+
+    Whichever constant stands for c, ``c + log1p(mean(expm1(a - c)))`` is the same function. With c
+    in the middle of the exponents nothing in it is larger than how far they lie apart. Where the
+    mean lies far below c, the difference of logarithms is the better one.
+    """
+    there = weight != 0
+    top = _logsum.highest(xp, xp.where(there, a, -xp.inf), axes)
+    # The middle is their arithmetic mean, but an exponent far below has no say in it.
+    size = xp.abs(weight)
+    below = size * xp.where(there, xp.maximum(_logsum.relative(xp, a, top), -1.0), 0.0)
+    centre = top + _quotient(xp, _logsum.total(xp, below, axes), _logsum.total(xp, size, axes))
+    centre = constant(centre)
+    exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, centre), 0.0)
+    excess = _logsum.total(xp, weight * xp.expm1(exponent), axes)
+    excess = _quotient(xp, excess, _logsum.total(xp, weight, axes))
+    near = xp.abs(excess) < 0.5
+    return xp.where(near, centre + xp.log1p(xp.where(near, excess, 0.0)), log_quotient)
+
+
+def _quotient(xp: Namespace, dividend: Array, divisor: Array) -> Array:
+    """Return the quotient, with 1 for a divisor of 0."""
+    return dividend / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
 
 
 @_quiet

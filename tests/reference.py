@@ -1,0 +1,54 @@
+"""Exact answers, by mpmath, and the size of an error in units of roundoff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+
+DIGITS = 50
+
+
+def log_sum(exponents: Sequence[Any], weights: Sequence[Any] | None = None) -> Any:
+    """Return log(sum(weights * exp(exponents))) to 50 digits, however small."""
+    if weights is None:
+        weights = [1] * len(exponents)
+    # The precision must also hold a sum of 1 and the smallest term beside it.
+    spread = max(float(x) for x in exponents) - min(float(x) for x in exponents)
+    with mp.workdps(2 * DIGITS + int(min(spread, 2000) / 2)):
+        terms = [mp.mpf(w) * mp.exp(mp.mpf(float(x))) for w, x in zip(weights, exponents)]
+        return mp.log(mp.fsum(terms))
+
+
+def conditioned_size(exponents: Sequence[Any], weights: Sequence[Any] | None = None) -> Any:
+    """Return max(|log_sum|, sum of p_i |z_i|): the condition number times the result.
+
+    The z_i are the exponents with the logarithms of the weights added, as the state has them.
+    """
+    weights = [1] * len(exponents) if weights is None else weights
+    whole = log_sum(exponents, weights)
+    with mp.workdps(DIGITS):
+        shift = mp.re(whole)
+        terms = [
+            (abs(mp.mpf(float(w))) * mp.exp(mp.mpf(float(x)) - shift), x, w)
+            for x, w in zip(exponents, weights)
+            if w != 0
+        ]
+        by_terms = mp.fsum(
+            p * (abs(mp.mpf(float(x))) + abs(mp.log(abs(mp.mpf(float(w)))))) for p, x, w in terms
+        )
+        return max(abs(shift), by_terms)
+
+
+def roundoffs(actual: float, expected: Any, size: Any, dtype: str) -> float:
+    """Return how many units of roundoff, relative to a size, an answer is off.
+
+    What lies below the smallest normal number is no error: libraries may flush it to 0.
+    """
+    info = np.finfo(dtype)
+    off = abs(mp.mpf(float(actual)) - expected) - float(info.tiny)
+    if off <= 0:
+        return 0.0
+    return float(off / (mp.mpf(float(info.eps)) / 2 * size))
