@@ -146,7 +146,6 @@ class TestWeights:
         ([1000.0, 1000.0, 999.0], [1.0, -1.0, 1.0], 999.0, 1.0),
         ([0.0, -800.0], [1e-300, 1e300], -109.22447210178634, 1.0),
         ([0.0, 0.0], [1e308, 1e308], 709.889355822726, 1.0),
-        ([0.0, 0.0], [1e-320, 1e-320], math.log(2e-320), 1.0),
         ([1.0, 2.0], [1.0, -1.0], 1.5413248546129181, -1.0),
         ([5.0, 5.0], [1.0, -1.0], -INF, 0.0),
         ([5.0, 5.0, -40.0], [1.0, -2.0, 1.0], 5.0, -1.0),
@@ -185,6 +184,11 @@ class TestWeights:
         close(log_size, [row[2] for row in rows])
         close(sign, [row[3] for row in rows])
 
+    def test_subnormal(self, library: Backend, array: Any) -> None:
+        if library is Backend.JAX:
+            pytest.skip("JAX's compiler takes subnormal numbers for 0")
+        close(logsumexp(array([0.0, 0.0]), b=array([1e-320, 1e-320])), math.log(2e-320))
+
     @pytest.mark.parametrize(
         ("exponents", "weights", "expected"),
         [
@@ -200,7 +204,7 @@ class TestWeights:
             ([0.0, 1.0], [0.0, 0.0], -INF),
             ([-INF, -INF], [1.0, 2.0], -INF),
             ([INF, 0.0], [1.0, 2.0], INF),
-            ([0.0, -800.0], [1e-300, 1e300], -800.0 - 690.7755278982137 + 581.5510557964274),
+            ([0.0, -800.0], [1e-300, 1e300], -800.0),
         ],
     )
     def test_mean(
@@ -309,7 +313,7 @@ class TestComplex:
 
     def test_softmax_is_refused(self, array: Any) -> None:
         for function in (softmax, log_softmax):
-            with pytest.raises(TypeError, match="x has dtype .*complex128, but real numbers"):
+            with pytest.raises(TypeError, match=r"x has dtype .*complex128, but real numbers"):
                 function(array([1j]))
 
 

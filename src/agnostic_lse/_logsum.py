@@ -14,6 +14,7 @@ Where the peak is +inf, ``rest`` counts the other infinite terms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import array_api_compat as compat
@@ -80,6 +81,7 @@ def _lift_signed(
     else:
         # Of several terms at the peak, the one with the largest angle is the peak term.
         direction = highest(xp, xp.where(is_peak, angle, -xp.inf), axes)
+        direction = xp.where(xp.isfinite(direction), direction, 0.0)  # no peak where it is nan
         turned = angle - direction
         is_peak = is_peak & (turned == 0)
         real, imag = scaled * xp.cos(turned), scaled * xp.sin(turned)
@@ -182,6 +184,8 @@ def _log1p_complex(xp: Namespace, real: Array, imag: Array) -> tuple[Array, Arra
 
 def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     """Return the largest entry along axes that are not empty, a constant to differentiation."""
+    if compat.is_dask_namespace(xp):
+        return _reduce_blocks(x, axes, highest, fill=None)
     return constant(xp.max(x, axis=axes, keepdims=True) if axes else x)
 
 
@@ -222,7 +226,7 @@ def _floored(xp: Namespace, x: Array, peak: Array) -> Array:
     if not compat.is_dask_namespace(xp):
         return x
     base = _base(xp, peak)
-    floor = xp.where(base > 0, base - float(xp.finfo(x.dtype).max), -xp.inf)
+    floor = xp.where(base > 0, xp.maximum(base, 0.0) - float(xp.finfo(x.dtype).max), -xp.inf)
     return xp.maximum(x, floor)
 
 
@@ -239,15 +243,10 @@ def total(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     Adding in order, as NumPy does along all axes but the fastest, loses digits in proportion to
     the length. JAX adds as a tree by itself, and its compiler makes the most of a plain sum.
     """
-    if not axes:
-        return x
-    if compat.is_jax_namespace(xp):
-        return xp.sum(x, axis=axes, keepdims=True)
     if compat.is_dask_namespace(xp):
-        import dask.array as da  # loaded already, since the array is its own
-
-        add = {"chunk": _total_of_block, "aggregate": _total_of_block}
-        return da.reduction(x, **add, axis=axes, keepdims=True, dtype=x.dtype)
+        return _reduce_blocks(x, axes, total, fill=0.0)
+    if compat.is_jax_namespace(xp):
+        return xp.sum(x, axis=axes, keepdims=True) if axes else x
     for axis in axes:
         x = _total_along(xp, x, axis)
     return x
@@ -272,9 +271,27 @@ def _total_along(xp: Namespace, x: Array, axis: int) -> Array:
     return x
 
 
-def _total_of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:  # noqa: ARG001 (Dask passes it, always true)
-    xp = compat.array_namespace(block)
-    return total(xp, nonempty(xp, block, axis, fill=0.0), axis)
+def _reduce_blocks(
+    x: Array,
+    axes: tuple[int, ...],
+    reduce: Callable[[Namespace, Array, tuple[int, ...]], Array],
+    fill: float | None,
+) -> Array:
+    """Return a Dask array reduced by a function that reduces its blocks, and blocks of those."""
+    if not axes:
+        return x
+    if 0 in x.shape:  # along an axis that is kept: there is nothing to reduce
+        return x[tuple(slice(1) if axis in axes else slice(None) for axis in range(x.ndim))]
+    import dask.array as da  # loaded already, since the array is its own
+
+    def of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+        assert keepdims  # noqa: S101 (Dask passes on what is asked of it below)
+        xp = compat.array_namespace(block)
+        return reduce(xp, nonempty(xp, block, axis, fill), axis)
+
+    return da.reduction(
+        x, chunk=of_block, aggregate=of_block, axis=axes, keepdims=True, dtype=x.dtype
+    )
 
 
 def nonempty(xp: Namespace, x: Array, axes: tuple[int, ...], fill: float | None = None) -> Array:

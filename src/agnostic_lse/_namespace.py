@@ -38,7 +38,7 @@ def arguments(
     xp = _shared_namespace(xp, arrays)
     device = _shared_device(arrays)
     mask = None if where is None else _as_array(xp, "where", where, device)
-    if mask is not None and not xp.isdtype(mask.dtype, "bool"):
+    if mask is not None and not _is_dtype(xp, mask.dtype, "bool"):
         raise TypeError(f"where has dtype {mask.dtype}, but booleans were expected: compare first.")
     weak = {name for name, value in numbers.items() if type(value) in (int, float, complex)}
     strong = {
@@ -142,7 +142,7 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any) -> Array:
             array = xp.asarray(value, device=device)
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise TypeError(_not_numeric(name, kind)) from error
-    if not xp.isdtype(array.dtype, ("bool", "numeric")) and dtype_name(array.dtype) != "bfloat16":
+    if not _is_dtype(xp, array.dtype, "bool", "numeric"):
         raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
     return array
 
@@ -154,25 +154,31 @@ def _not_numeric(name: str, came: str) -> str:
     )
 
 
-def dtype_name(dtype: DType) -> str:
+def _dtype_name(dtype: DType) -> str:
     """Return the bare name of a dtype: "float32" for ``torch.float32`` and for NumPy's."""
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
 def is_complex(xp: Namespace, dtype: DType) -> bool:
     """Return whether a dtype is a complex one."""
-    return bool(xp.isdtype(dtype, "complex floating"))
+    return _is_dtype(xp, dtype, "complex floating")
+
+
+def _is_dtype(xp: Namespace, dtype: DType, *kinds: str) -> bool:
+    if _dtype_name(dtype) == "bfloat16":  # NumPy's comes from elsewhere, and NumPy does not know it
+        return "numeric" in kinds
+    return bool(xp.isdtype(dtype, kinds))
 
 
 def _floating_dtype(xp: Namespace, array: Array) -> DType:
-    if xp.isdtype(array.dtype, ("bool", "integral")):
+    if _is_dtype(xp, array.dtype, "bool", "integral"):
         return xpx.default_dtype(xp, "real floating", device=compat.device(array))
     return array.dtype
 
 
 def working_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return the dtype to calculate in: float32 for the two 16-bit formats."""
-    return xp.float32 if dtype_name(dtype) in _NARROW else dtype
+    return xp.float32 if _dtype_name(dtype) in _NARROW else dtype
 
 
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:

@@ -211,9 +211,9 @@ def _weights(
     """Return the weights, the largest scaled to 1, and their sum as a state."""
     real = xp.real(a) if is_complex(xp, a.dtype) else a
     if b is not None:
-        log_size, sign, angle = _terms(xp, xp.zeros_like(real), b, where)
-        mass = _logsum.lift(xp, log_size, axes, sign, angle)
-        return sign * xp.exp(_logsum.bounded(xp, log_size, mass.peak)), mass
+        b = b if where is None else xp.where(where, b, xp.zeros_like(b))
+        weight = _quotient(xp, b, _logsum.highest(xp, xp.abs(b), axes))
+        return weight, _lift(xp, xp.zeros_like(real), b, None, axes)
     weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
     count = _logsum.total(xp, weight, axes)
     peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
@@ -251,7 +251,7 @@ def _real_log_mean(
     top = _logsum.highest(xp, xp.where(there, a, -xp.inf), axes)
     # The middle is their arithmetic mean, but an exponent far below has no say in it.
     size = xp.abs(weight)
-    below = size * xp.where(there, xp.maximum(_logsum.relative(xp, a, top), -1.0), 0.0)
+    below = size * xp.where(there, xp.maximum(_logsum.bounded(xp, a, top), -1.0), 0.0)
     centre = top + _quotient(xp, _logsum.total(xp, below, axes), _logsum.total(xp, size, axes))
     centre = constant(centre)
     exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, centre), 0.0)
