@@ -18,7 +18,9 @@ def log_sum(exponents: Sequence[Any], weights: Sequence[Any] | None = None) -> A
     # The precision must also hold a sum of 1 and the smallest term beside it.
     spread = max(float(x) for x in exponents) - min(float(x) for x in exponents)
     with mp.workdps(2 * DIGITS + int(min(spread, 2000) / 2)):
-        terms = [mp.mpf(w) * mp.exp(mp.mpf(float(x))) for w, x in zip(weights, exponents)]
+        terms = [
+            mp.mpf(w) * mp.exp(mp.mpf(float(x))) for w, x in zip(weights, exponents, strict=True)
+        ]
         return mp.log(mp.fsum(terms))
 
 
@@ -33,7 +35,7 @@ def conditioned_size(exponents: Sequence[Any], weights: Sequence[Any] | None = N
         shift = mp.re(whole)
         terms = [
             (abs(mp.mpf(float(w))) * mp.exp(mp.mpf(float(x)) - shift), x, w)
-            for x, w in zip(exponents, weights)
+            for x, w in zip(exponents, weights, strict=True)
             if w != 0
         ]
         by_terms = mp.fsum(

@@ -130,8 +130,8 @@ class TestValues:
         log_size, sign = logsumexp(array(x), axis=axis, return_sign=True)
         np.testing.assert_array_equal(to_numpy(log_size), expected, strict=True)
         np.testing.assert_array_equal(to_numpy(sign), np.zeros_like(expected), strict=True)
-        for function in (softmax, log_softmax):
-            assert to_numpy(function(array(x), axis=axis)).shape == shape
+        for normalise in (softmax, log_softmax):
+            assert to_numpy(normalise(array(x), axis=axis)).shape == shape
 
     def test_empty_of_three_dimensions(self, array: Any) -> None:
         x = array(np.zeros((2, 0, 3)))

@@ -301,5 +301,6 @@ def nonempty(xp: Namespace, x: Array, axes: tuple[int, ...], fill: float | None 
             shape = tuple(1 if a == axis else length for a, length in enumerate(x.shape))
             absent = -xp.inf if fill is None else fill
             one = xp.full(shape, absent, dtype=x.dtype, device=compat.device(x))
-            x = xp.concat([x, one], axis=axis)  # and not the one alone: derivatives go through x
+            # Derivatives go through x, so it stays; but Dask stumbles over the block it would be.
+            x = one if compat.is_dask_namespace(xp) else xp.concat([x, one], axis=axis)
     return x

@@ -232,10 +232,11 @@ def _real_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
 
 def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     size, phase = _logsum.value(xp, state)
-    mass_size, mass_phase = _logsum.value(xp, mass)
-    if mass_phase is not None:
-        phase = phase * xp.conj(xp.astype(mass_phase, phase.dtype))
-    return as_complex(xp, size - xp.where(mass_size == -xp.inf, 0.0, mass_size), _angle(xp, phase))
+    mass_size, turn = _logsum.value(xp, mass)
+    size = size - xp.where(mass_size == -xp.inf, 0.0, mass_size)
+    if turn is not None:
+        phase = phase * (xp.conj(turn) if is_complex(xp, turn.dtype) else turn)
+    return as_complex(xp, size, _angle(xp, phase))
 
 
 def _real_log_mean(
