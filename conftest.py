@@ -12,21 +12,24 @@ from array_api_extra.testing import patch_lazy_xp_functions
 from tests.backends import Backend, make_array, required
 
 
-@pytest.fixture(params=list(Backend), ids=str)
-def library(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Give each backend in turn; skip the ones that are missing, or fail if they are required."""
-    backend: Backend = request.param
+def available(backend: Backend) -> Backend:
+    """Return the backend; skip the test if it is missing, or fail if it is required."""
     reason = backend.missing()
     if reason and backend.value in required():
         pytest.fail(f"a required backend is missing: {reason}")
     if reason:
         pytest.skip(reason)
+    return backend
+
+
+@pytest.fixture(params=list(Backend), ids=str)
+def library(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Give each backend in turn."""
+    backend = available(request.param)
     with contextlib.ExitStack() as stack:
         if backend is Backend.STRICTEST:
-            strict = backend.namespace()
-            stack.enter_context(
-                strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
-            )
+            flags = backend.namespace().ArrayAPIStrictFlags
+            stack.enter_context(flags(boolean_indexing=False, data_dependent_shapes=False))
         yield backend
 
 

@@ -256,10 +256,19 @@ def _real_log_mean(
     centre = top + _quotient(xp, _logsum.total(xp, below, axes), _logsum.total(xp, size, axes))
     centre = constant(centre)
     exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, centre), 0.0)
-    excess = _logsum.total(xp, weight * xp.expm1(exponent), axes)
+    excess = _logsum.total(xp, weight * _expm1(xp, exponent), axes)
     excess = _quotient(xp, excess, _logsum.total(xp, weight, axes))
     near = xp.abs(excess) < 0.5
     return xp.where(near, centre + xp.log1p(xp.where(near, excess, 0.0)), log_quotient)
+
+
+def _expm1(xp: Namespace, x: Array) -> Array:
+    """Return exp(x) - 1, with a derivative that is exact too.
+
+    JAX and PyTorch take expm1(x) + 1 for it, which cancels where x is far below 0.
+    """
+    close = x > -1
+    return xp.where(close, xp.expm1(xp.where(close, x, 0.0)), xp.exp(xp.where(close, 0.0, x)) - 1)
 
 
 def _quotient(xp: Namespace, dividend: Array, divisor: Array) -> Array:
