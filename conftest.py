@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+# SciPy reads it once, on import, and scikit-learn's array API checks ask for it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 from array_api_extra.testing import patch_lazy_xp_functions
 
-from tests.backends import Backend, make_array, required
-
-
-def available(backend: Backend) -> Backend:
-    """Return the backend; skip the test if it is missing, or fail if it is required."""
-    reason = backend.missing()
-    if reason and backend.value in required():
-        pytest.fail(f"a required backend is missing: {reason}")
-    if reason:
-        pytest.skip(reason)
-    return backend
+from tests.backends import Backend, available, make_array
 
 
 @pytest.fixture(params=list(Backend), ids=str)

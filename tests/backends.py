@@ -11,6 +11,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 REQUIRED = "AGNOSTIC_LSE_REQUIRE_BACKENDS"
 
@@ -102,6 +103,16 @@ def required() -> set[str]:
     if unknown:
         raise ValueError(f"{REQUIRED} names {sorted(unknown)}, which are no backends")
     return names
+
+
+def available(backend: Backend) -> Backend:
+    """Return the backend; skip the test if it is missing, or fail if it is required."""
+    reason = backend.missing()
+    if reason and backend.value in required():
+        pytest.fail(f"a required backend is missing: {reason}")
+    if reason:
+        pytest.skip(reason)
+    return backend
 
 
 class ReadOnlyNumPy(ModuleType):

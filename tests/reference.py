@@ -13,15 +13,18 @@ DIGITS = 50
 
 def log_sum(exponents: Sequence[Any], weights: Sequence[Any] | None = None) -> Any:
     """Return log(sum(weights * exp(exponents))) to 50 digits, however small."""
-    if weights is None:
-        weights = [1] * len(exponents)
-    # The precision must also hold a sum of 1 and the smallest term beside it.
-    spread = max(float(x) for x in exponents) - min(float(x) for x in exponents)
-    with mp.workdps(2 * DIGITS + int(min(spread, 2000) / 2)):
+    weights = [1] * len(exponents) if weights is None else weights
+    with mp.workdps(2 * DIGITS):
         terms = [
-            mp.mpf(w) * mp.exp(mp.mpf(float(x))) for w, x in zip(weights, exponents, strict=True)
+            (mp.mpf(float(x)), mp.mpf(float(w)))
+            for x, w in zip(exponents, weights, strict=True)
+            if w != 0 and not mp.isinf(x)
         ]
-        return mp.log(mp.fsum(terms))
+        # Relative to the largest, which stays out, so that no digits of small others are lost
+        terms.sort(key=lambda term: term[0] + mp.log(abs(term[1])))
+        peak, weight = terms.pop()
+        rest = mp.fsum(w / weight * mp.exp(x - peak) for x, w in terms)
+        return peak + mp.log(weight) + mp.log1p(rest)
 
 
 def conditioned_size(exponents: Sequence[Any], weights: Sequence[Any] | None = None) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from agnostic_lse import log_softmax, logmeanexp, logsumexp, softmax
-from tests.backends import Backend, make_array, to_numpy
+from tests.backends import Backend, available, make_array, to_numpy
 
 INF = math.inf
 
@@ -27,10 +27,8 @@ POINTS = (
 
 
 @pytest.fixture(params=[Backend.TORCH, Backend.TORCH_CUDA, Backend.JAX], ids=str)
-def library(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    from conftest import available
-
-    yield available(request.param)
+def library(request: pytest.FixtureRequest) -> Backend:
+    return available(request.param)
 
 
 class Calculus:

@@ -116,7 +116,7 @@ def merge(xp: Namespace, one: State, other: State) -> State:
     upper = xp.where(first, one.rest, other.rest)
     lower = xp.where(first, other.rest, one.rest)
     if one.sign is None or other.sign is None:
-        return State(peak, upper + scale * (1 + lower))
+        return State(peak, (upper + scale * lower) + scale)
     sign = xp.where(first, one.sign, other.sign)
     turn = xp.where(first, other.sign, one.sign)
     if is_complex(xp, sign.dtype):
@@ -124,7 +124,8 @@ def merge(xp: Namespace, one: State, other: State) -> State:
         scale = as_complex(xp, scale, xp.zeros_like(scale))
     else:
         turn = turn * sign
-    return State(peak, upper + scale * turn * (1 + lower), sign)
+    scale = scale * turn
+    return State(peak, (upper + scale * lower) + scale, sign)
 
 
 def _with_sign(xp: Namespace, state: State, *signs: Array | None) -> State:

@@ -252,3 +252,15 @@ def constant(array: Array) -> Array:
 
         return jax.lax.stop_gradient(array)
     return array
+
+
+def to_host(array: Array) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return an array as NumPy's, for what only the host can hold, such as labels of text."""
+    if compat.is_cupy_array(array):
+        return np.asarray(array.get())
+    if compat.is_torch_array(array):
+        return np.asarray(array.detach().cpu())
+    xp = compat.array_namespace(array)
+    if compat.is_array_api_strict_namespace(xp):
+        array = array.to_device(xp.Device("CPU_DEVICE"))
+    return np.asarray(array)
