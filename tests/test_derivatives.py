@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -160,9 +161,8 @@ class TestWeights:
         terms = np.asarray(b) * np.exp([0.5, 0.5, -1.0, 0.0])
         weights = calculus.array(b)
         for function in (logsumexp, logmeanexp):
-            derivative = calculus.jacobian(
-                lambda x, f=function: f(x, b=weights), 1, calculus.array(a)
-            )
+            weighted = functools.partial(function, b=weights)
+            derivative = calculus.jacobian(weighted, 1, calculus.array(a))
             np.testing.assert_allclose(derivative, terms / terms.sum(), rtol=1e-14)
 
     def test_by_weights(self, calculus: Calculus) -> None:

@@ -76,7 +76,7 @@ def expected_failures(estimator: Any) -> dict[str, str]:
 class TestChecks:
     """scikit-learn's own checks, those of the array API on every library that is installed."""
 
-    @parametrize_with_checks(
+    @parametrize_with_checks(  # type: ignore[untyped-decorator]
         [
             LogSoftmaxTransformer(),
             LogSoftmaxTransformer(temperature=2.0),

@@ -1,0 +1,348 @@
+"""The demo: a pipeline on handwritten digits, beside scikit-learn's own classifiers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import runpy
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ._namespace import Array, to_host
+from ._reductions import log_softmax
+
+# Pixels 100 times as bright are what a camera of 11 bits gives where the training images had 4.
+GAIN = 100
+OURS = "SoftmaxRegression (this library)"
+# exp of anything below is 0 in float64: half the smallest subnormal number, 2**-1075.
+VANISHING = -1075 * np.log(2)
+
+
+@dataclass
+class Outcome:
+    """What one model says of one set of images."""
+
+    model: str
+    log_proba: np.ndarray[Any, np.dtype[np.float64]]
+    accuracy: float
+    warnings: int
+    clipped_loss: float
+    exact_loss: float
+
+    @property
+    def vanished(self) -> int:
+        """The number of entries that are -inf."""
+        return int(np.isneginf(self.log_proba).sum())
+
+
+@dataclass
+class Run:
+    """One array library's log-probabilities, beside NumPy's."""
+
+    library: str
+    device: str
+    roundoffs: float
+    seconds: float
+
+
+def run(out: Path) -> None:
+    """Run the demo, print its tables and draw its picture."""
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.3, random_state=0, stratify=y
+    )
+    models = dict(_fitted(X_train, y_train))
+    held_out = [_outcome(name, model, X_test, y_test) for name, model in models.items()]
+    bright = [_outcome(name, model, GAIN * X_test, y_test) for name, model in models.items()]
+
+    _say(f"Log-probabilities of {len(y_test)} handwritten digits that no model has seen\n")
+    _print_outcomes("as they are", held_out)
+    _print_outcomes(f"with {GAIN} times the contrast", bright)
+    ours, same_weights = bright[0], bright[1]
+    _say(
+        f"{same_weights.model} and {ours.model.split()[0]} have the same weights. On the bright\n"
+        f"images {same_weights.vanished} of {ours.log_proba.size} logarithms of the former are "
+        f"-inf, and {ours.vanished} of the latter.\n"
+    )
+
+    pipeline = models[OURS]
+    scores = pipeline[-1].predict_joint_log_proba(pipeline[:-1].transform(GAIN * X_test))
+    _print_runs(np.tile(scores, (200, 1)))
+    _draw(bright, out)
+    _say(f"\nPicture: {out}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[None]:
+    """Show what is under way; it may take longer than two seconds."""
+    sys.stderr.write(f"{what} ... ")
+    sys.stderr.flush()
+    start = time.perf_counter()
+    yield
+    sys.stderr.write(f"{time.perf_counter() - start:.1f} s\n")
+
+
+def _fitted(X: Array, y: Array) -> Iterator[tuple[str, Pipeline]]:
+    for name, classifier in (
+        (OURS, _example_classifier()),
+        ("LogisticRegression", LogisticRegression(max_iter=2000)),
+        ("SGDClassifier", SGDClassifier(loss="log_loss", random_state=0)),
+        ("MLPClassifier", MLPClassifier(max_iter=1000, random_state=0)),
+    ):
+        with _progress(f"Fitting {name.split()[0]}"):
+            model = make_pipeline(StandardScaler(), classifier).fit(X, y)
+        yield name, model
+
+
+def _example_classifier() -> Any:
+    """Return the classifier of ``examples/``, which a wheel carries inside the package."""
+    here = Path(__file__).parent
+    folders = (here.parents[1] / "examples", here / "_examples")
+    path = next(path for folder in folders if (path := folder / "digits_classifier.py").exists())
+    return runpy.run_path(str(path))["SoftmaxRegression"]()
+
+
+def _outcome(name: str, model: Pipeline, X: Array, y: Array) -> Outcome:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        log_proba = model.predict_log_proba(X)
+    return Outcome(
+        model=name,
+        log_proba=log_proba,
+        accuracy=model.score(X, y),
+        warnings=len(caught),
+        clipped_loss=log_loss(y, model.predict_proba(X)),
+        exact_loss=-float(np.mean(log_proba[np.arange(len(y)), y])),
+    )
+
+
+def _print_outcomes(images: str, outcomes: list[Outcome]) -> None:
+    entries = outcomes[0].log_proba.size
+    _say(f"Images {images}")
+    _say(
+        f"  {'model':<34}{'accuracy':>9}{f'-inf of {entries}':>14}{'warnings':>10}"
+        f"{'log-loss, clipped':>19}{'exact':>9}"
+    )
+    for row in outcomes:
+        _say(
+            f"  {row.model:<34}{row.accuracy:>9.3f}{row.vanished:>14}{row.warnings:>10}"
+            f"{row.clipped_loss:>19.3f}{row.exact_loss:>9.3f}"
+        )
+    _say("")
+
+
+def _print_runs(scores: Array) -> None:
+    _say(
+        f"log_softmax of the bright images' scores, {scores.shape[0]} rows of {scores.shape[1]}, "
+        "float64\n"
+        f"  {'array library':<30}{'device':<22}{'largest difference':>20}{'time':>12}\n"
+        f"  {'':<52}{'from NumPy / u|value|':>20}"
+    )
+    for entry in _runs(scores):
+        if isinstance(entry, str):
+            _say(f"  {entry}")
+        else:
+            _say(
+                f"  {entry.library:<30}{entry.device:<22}{entry.roundoffs:>20.1f}"
+                f"{entry.seconds * 1e3:>9.1f} ms"
+            )
+
+
+def _runs(scores: Array) -> Iterator[Run | str]:
+    """Yield what each array library gives, GPUs first, or why it gives nothing."""
+    expected = log_softmax(scores, axis=1)
+    for name, module, prepare in (
+        ("CuPy", "cupy", _cupy),
+        ("PyTorch CUDA", "torch", _torch_cuda),
+        ("NumPy", "numpy", _plain),
+        ("PyTorch", "torch", _plain),
+        ("JAX, jitted", "jax", _jax),
+        ("Dask", "dask.array", _dask),
+        ("array-api-strict", "array_api_strict", _plain),
+    ):
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            yield f"{name}: left out, {module.partition('.')[0]} is not installed"
+            continue
+        with _progress(f"Running {name}"):
+            library = importlib.import_module(module)
+            try:
+                with prepare(library, scores) as (call, device):
+                    actual, seconds = _timed(call)
+            except _NoDeviceError as missing:
+                yield f"{name}: left out, {missing}"
+                continue
+        yield Run(f"{name} {_version(module)}", device, _roundoffs(actual, expected), seconds)
+
+
+def _version(module: str) -> str:
+    return str(importlib.import_module(module.partition(".")[0]).__version__)
+
+
+def _roundoffs(actual: Array, expected: Array) -> float:
+    """Return the largest difference in units of roundoff, relative to the value.
+
+    Numbers below the smallest normal one count as 0, as they do to some of the libraries.
+    """
+    info = np.finfo(float)
+    off = np.maximum(np.abs(to_host(actual) - expected) - info.tiny, 0)
+    return float(np.max(off / np.maximum(np.abs(expected), info.tiny)) / (info.eps / 2))
+
+
+class _NoDeviceError(Exception):
+    """A library is here, but not the device that it needs."""
+
+
+@contextlib.contextmanager
+def _plain(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
+    x = library.asarray(scores)
+    yield lambda: log_softmax(x, axis=1), str(compat.device(x)).rpartition(".")[2]
+
+
+@contextlib.contextmanager
+def _cupy(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
+    try:
+        x = library.asarray(scores)
+    except library.cuda.runtime.CUDARuntimeError as error:
+        raise _NoDeviceError("it finds no GPU") from error
+
+    def call() -> Array:
+        out = log_softmax(x, axis=1)
+        library.cuda.Device().synchronize()
+        return out
+
+    name = library.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    yield call, name
+
+
+@contextlib.contextmanager
+def _torch_cuda(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
+    if not library.cuda.is_available():
+        raise _NoDeviceError("it finds no GPU")
+    x = library.asarray(scores, device="cuda")
+
+    def call() -> Array:
+        out = log_softmax(x, axis=1)
+        library.cuda.synchronize()
+        return out
+
+    yield call, library.cuda.get_device_name()
+
+
+@contextlib.contextmanager
+def _jax(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
+    # JAX 0.8 moved it out of jax.experimental.
+    home = library if hasattr(library, "enable_x64") else library.experimental
+    with home.enable_x64(True):
+        x = library.numpy.asarray(scores)
+        jitted = library.jit(functools.partial(log_softmax, axis=1))
+        yield lambda: jitted(x).block_until_ready(), str(next(iter(x.devices())))
+
+
+@contextlib.contextmanager
+def _dask(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
+    x = library.from_array(scores, chunks=(len(scores) // 4, -1))
+    yield lambda: log_softmax(x, axis=1).compute(), "cpu, 4 blocks"
+
+
+def _timed(call: Callable[[], Array]) -> tuple[Array, float]:
+    """Return the result and the median time of five calls after a first."""
+    out = call()
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return out, statistics.median(seconds)
+
+
+def _draw(outcomes: list[Outcome], out: Path) -> None:
+    """Draw every log-probability of every model, from the largest to the smallest."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Of Okabe and Ito's palette, which the colour-blind can tell apart
+    colours = dict(
+        zip(
+            [row.model for row in outcomes],
+            ("#D55E00", "#0072B2", "#009E73", "#CC79A7"),
+            strict=True,
+        )
+    )
+    ours, same_weights = outcomes[0], outcomes[1]
+    entries = ours.log_proba.size
+    lowest = float(ours.log_proba.min())
+    figure = Figure(figsize=(9, 5.4), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axhspan(1.05 * lowest, VANISHING, color="0.94", lw=0)
+    axes.text(
+        0.99 * entries,
+        VANISHING - 0.012 * abs(lowest),
+        "below -745 the probability is 0 in float64, and its logarithm -inf",
+        ha="right",
+        va="top",
+        color="0.35",
+        fontsize=9,
+    )
+    for row in outcomes:
+        colour = colours[row.model]
+        descending = np.sort(row.log_proba, axis=None)[::-1]
+        finite = descending[np.isfinite(descending)]
+        axes.plot(finite, color=colour, lw=2.2, zorder=3 if row is ours else 2)
+        if row.vanished:
+            axes.plot(len(finite), finite[-1], "x", color=colour, ms=9, mew=2.4, zorder=4)
+    for place, row in enumerate(sorted(outcomes[1:], key=lambda row: row.vanished)):
+        axes.text(
+            0.02 * entries,
+            lowest * (0.42 + 0.09 * place),
+            f"\u00d7 {row.model} ends: {row.vanished} of its {entries} are -inf",
+            color=colours[row.model],
+            fontsize=10,
+            fontweight="bold",
+        )
+    axes.annotate(
+        f"{ours.model}: none of {entries}",
+        xy=(0.97 * entries, np.sort(ours.log_proba, axis=None)[::-1][int(0.97 * entries)]),
+        xytext=(-12, 0),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        color=colours[ours.model],
+        fontsize=10,
+        fontweight="bold",
+    )
+    axes.set_xlim(0, 1.01 * entries)
+    axes.set_ylim(1.05 * lowest, 0.02 * abs(lowest))
+    axes.set_xlabel(f"the {entries} log-probabilities of each model, largest first")
+    axes.set_ylabel("log-probability")
+    axes.set_title(
+        f"With the same weights, {same_weights.model} loses {same_weights.vanished / entries:.0%} "
+        "of its log-probabilities\n"
+        f"({entries // 10} handwritten digits at {GAIN} times the contrast)",
+        loc="left",
+        fontsize=11,
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(out)

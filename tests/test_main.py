@@ -1,0 +1,126 @@
+"""The command line and its demo."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agnostic_lse.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
+    """Run the demo once: what it prints, its progress, its picture."""
+    import contextlib
+    import io
+
+    picture = tmp_path_factory.mktemp("demo") / "picture.png"
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as progress,
+    ):
+        assert main(["demo", "--out", str(picture)]) == 0
+    return out.getvalue(), progress.getvalue(), picture
+
+
+def rows(printed: str, model: str) -> list[list[float]]:
+    """Return the numbers of a model's rows: accuracy, -inf, warnings, clipped and exact loss."""
+    lines = [line for line in printed.splitlines() if line.startswith(f"  {model}")]
+    return [[float(field) for field in line.split()[-5:]] for line in lines]
+
+
+def test_ours_is_finite(demo: Any) -> None:
+    held_out, bright = rows(demo[0], "SoftmaxRegression")
+    for accuracy, vanished, warnings, _, exact in (held_out, bright):
+        assert accuracy > 0.8
+        assert vanished == warnings == 0
+        assert np.isfinite(exact)
+    assert bright[4] > bright[3]  # the clipped loss hides how wrong the model is
+
+
+@pytest.mark.parametrize("model", ["LogisticRegression", "SGDClassifier", "MLPClassifier"])
+def test_theirs_is_not(demo: Any, model: str) -> None:
+    held_out, bright = rows(demo[0], model)
+    assert held_out[1] == 0
+    assert bright[1] > 1000
+    assert bright[2] >= 1
+    assert bright[4] == np.inf
+
+
+def test_same_weights(demo: Any) -> None:
+    ours, theirs = rows(demo[0], "SoftmaxRegression"), rows(demo[0], "LogisticRegression")
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine[0] == other[0]
+        assert mine[3] == other[3]
+
+
+@pytest.mark.parametrize(
+    ("label", "module"),
+    [
+        ("NumPy", "numpy"),
+        ("PyTorch", "torch"),
+        ("JAX, jitted", "jax"),
+        ("Dask", "dask"),
+        ("array-api-strict", "array_api_strict"),
+        ("CuPy", "cupy"),
+    ],
+)
+def test_libraries_agree(demo: Any, label: str, module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        assert f"{label}: left out, {module} is not installed" in demo[0]
+        return
+    if f"{label}: left out, it finds no GPU" in demo[0]:
+        return
+    (line,) = re.findall(rf"^  {label} \d.*$", demo[0], flags=re.MULTILINE)
+    assert float(line.split()[-3]) <= 4
+
+
+def test_progress(demo: Any) -> None:
+    assert "Fitting MLPClassifier ... " in demo[1]
+
+
+def test_fits_the_terminal(demo: Any) -> None:
+    assert max(map(len, demo[0].splitlines())) <= 100
+
+
+def test_picture(demo: Any) -> None:
+    with Image.open(demo[2]) as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) > 600
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+
+
+def test_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / "digits_classifier.py"), run_name="__main__")
+    assert re.match(r"finite: True, smallest: -\d+\.\d\n", capsys.readouterr().out)
+
+
+class TestErrors:
+    def test_no_such_folder(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["demo", "--out", "no/such/folder.png"]) == 1
+        assert "the folder no/such does not exist: create it." in capsys.readouterr().err
+
+    def test_missing_package(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+        assert main(["demo"]) == 1
+        assert "The demo needs scikit-learn, which is not installed" in capsys.readouterr().err
+
+    def test_no_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([]) == 2
+        assert "demo" in capsys.readouterr().out
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit, match="0"):
+            main(["--version"])
+        assert capsys.readouterr().out.startswith("agnostic_lse ")
