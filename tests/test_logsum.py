@@ -132,6 +132,14 @@ class TestMerge:
         size, sign = _logsum.value(NUMPY, _logsum.merge(NUMPY, lift([]), lift([2.0], [-1.0])))
         assert (size, sign) == (2.0, -1.0)
 
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_infinities_of_opposite_sign(self, count: int) -> None:
+        with np.errstate(all="ignore"):
+            merged = _logsum.merge(NUMPY, lift([INF] * count, [1.0] * count), lift([INF], [-1.0]))
+            size, sign = _logsum.value(NUMPY, merged)
+        np.testing.assert_array_equal(size, [math.nan])
+        np.testing.assert_array_equal(sign, [math.nan])
+
     @pytest.mark.parametrize(
         ("one", "other", "expected"),
         [

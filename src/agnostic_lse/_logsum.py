@@ -125,7 +125,10 @@ def merge(xp: Namespace, one: State, other: State) -> State:
     else:
         turn = turn * sign
     scale = scale * turn
-    return State(peak, (upper + scale * lower) + scale, sign)
+    rest = (upper + scale * lower) + scale
+    # Infinite sums of several signs or directions have no sum, as in a lift.
+    rest = xp.where((low == xp.inf) & (one.sign != other.sign), xp.nan, rest)
+    return State(peak, rest, sign)
 
 
 def _with_sign(xp: Namespace, state: State, *signs: Array | None) -> State:
@@ -285,12 +288,11 @@ def _reduce_blocks(
         return x[tuple(slice(1) if axis in axes else slice(None) for axis in range(x.ndim))]
     import dask.array as da  # loaded already, since the array is its own
 
-    def of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-        assert keepdims  # noqa: S101 (Dask passes on what is asked of it below)
+    def of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:  # noqa: ARG001
         xp = compat.array_namespace(block)
         return reduce(xp, nonempty(xp, block, axis, fill), axis)
 
-    return da.reduction(
+    return da.reduction(  # which passes keepdims on, true as it is
         x, chunk=of_block, aggregate=of_block, axis=axes, keepdims=True, dtype=x.dtype
     )
 
