@@ -58,9 +58,10 @@ class Backend(Enum):
     def is_torch(self) -> bool:
         return self.module == "torch"
 
-    @property
-    def has_float16(self) -> bool:
-        """Whether the library knows float16, which the standard does not."""
+    def knows(self, dtype: str) -> bool:
+        """Whether the library has this dtype of 16 bits, of which the standard has none."""
+        if dtype == "bfloat16":
+            return self.is_torch or self is Backend.JAX
         return not self.is_strict
 
     def missing(self) -> str | None:
@@ -139,8 +140,8 @@ class ReadOnlyNumPy(ModuleType):
 def make_array(library: Backend, xp: Any, values: npt.ArrayLike, dtype: str | None = None) -> Any:
     """Return values as an array of the backend: float64 for Python floats, Dask in small chunks."""
     on_host = np.asarray(values) if dtype in (None, "bfloat16") else np.asarray(values, dtype=dtype)
-    if library is Backend.DASK:
-        return xp.from_array(on_host, chunks=2)
+    if library is Backend.DASK:  # two entries a block, but no more than a thousand blocks
+        return xp.from_array(on_host, chunks=max(2, on_host.size // 1000))
     if library is Backend.CUPY:
         return xp.asarray(on_host)
     if library.is_torch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -191,42 +191,37 @@ class TestWeights:
         assert np.all(np.isfinite(by_b))
 
 
-@pytest.mark.parametrize("mode", ["plain", "weights", "where", "complex"])
-def test_gradcheck(library: Backend, mode: str) -> None:
-    if not library.is_torch:
-        pytest.skip("gradcheck is PyTorch's")
-    import torch
+def cases(calculus: Calculus) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """Yield functions and points for a check of their derivatives by finite differences."""
+    rng = np.random.default_rng(0)
+    x, weights = (calculus.array(rng.normal(size=(3, 4))) for _ in range(2))
+    mask = calculus.array(rng.normal(size=(3, 4))) > -0.5
+    yield lambda x: logsumexp(x, axis=1), (x,)
+    yield lambda x: logmeanexp(x, axis=(0, 1)), (x,)
+    yield lambda x: softmax(x, axis=0), (x,)
+    yield lambda x: log_softmax(x, axis=1), (x,)
+    yield lambda x: logsumexp(x, axis=0, where=mask), (x,)
+    yield lambda x: softmax(x, axis=1, where=mask), (x,)
+    yield lambda x, b: logsumexp(x, axis=1, b=b, return_sign=True)[0], (x, weights)
+    yield lambda x, y: logsumexp(x + 1j * y, axis=(0, 1), return_sign=True)[0], (x, weights)
 
-    torch.manual_seed(0)
-    device = library.device(torch)
-    kind = torch.complex128 if mode == "complex" else torch.float64
-    x = torch.randn(3, 4, dtype=kind, device=device, requires_grad=True)
-    weights = torch.randn(3, 4, dtype=torch.float64, device=device, requires_grad=True)
-    mask = torch.rand(3, 4, device=device) > 0.3
-    functions: list[Callable[..., Any]]
-    if mode == "weights":
-        functions = [lambda x, b: logsumexp(x, axis=1, b=b, return_sign=True)[0]]
-        inputs: tuple[Any, ...] = (x, weights)
-    elif mode == "where":
-        functions = [
-            lambda x: logsumexp(x, axis=0, where=mask),
-            lambda x: softmax(x, axis=1, where=mask),
-        ]
-        inputs = (x,)
-    elif mode == "complex":
-        functions = [lambda x: logsumexp(x, axis=(0, 1))]
-        inputs = (x,)
-    else:
-        functions = [
-            lambda x: logsumexp(x, axis=1),
-            lambda x: logmeanexp(x, axis=(0, 1)),
-            lambda x: softmax(x, axis=0),
-            lambda x: log_softmax(x, axis=1),
-        ]
-        inputs = (x,)
-    for function in functions:
-        assert torch.autograd.gradcheck(function, inputs, check_forward_ad=True)
-        assert torch.autograd.gradgradcheck(function, inputs)
+
+def test_finite_differences(calculus: Calculus) -> None:
+    """First and second derivatives, forward and reverse, by each library's own check."""
+    for function, inputs in cases(calculus):
+        if calculus.library.is_torch:
+            import torch
+
+            for x in inputs:
+                x.requires_grad_()
+            assert torch.autograd.gradcheck(function, inputs, check_forward_ad=True)
+            assert torch.autograd.gradgradcheck(function, inputs)
+        else:
+            from jax.test_util import check_grads
+
+            # It perturbs NumPy copies.
+            on_jax = lambda *args, f=function: f(*map(calculus.xp.asarray, args))  # noqa: E731
+            check_grads(on_jax, inputs, order=2)
 
 
 def test_gradient_of_many_near_ties(calculus: Calculus) -> None:

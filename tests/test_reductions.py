@@ -185,9 +185,9 @@ class TestWeights:
         close(sign, [row[3] for row in rows])
 
     def test_subnormal(self, library: Backend, array: Any) -> None:
-        if library is Backend.JAX:
-            pytest.skip("JAX's compiler takes subnormal numbers for 0")
-        close(logsumexp(array([0.0, 0.0]), b=array([1e-320, 1e-320])), math.log(2e-320))
+        # JAX's compiler takes subnormal numbers for 0.
+        expected = -INF if library is Backend.JAX else math.log(2e-320)
+        close(logsumexp(array([0.0, 0.0]), b=array([1e-320, 1e-320])), expected)
 
     @pytest.mark.parametrize(
         ("exponents", "weights", "expected"),
@@ -348,24 +348,21 @@ class TestDtypes:
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
     def test_sixteen_bits(self, xp: Any, library: Backend, array: Any, dtype: str) -> None:
-        if not hasattr(xp, dtype):
-            pytest.skip(f"{library} has no {dtype}")
-        zeros = (
-            array(np.zeros(100_000), dtype)
-            if library is not Backend.DASK
-            else xp.zeros(100_000, dtype=dtype, chunks=20_000)
-        )
+        if not library.knows(dtype):
+            assert not hasattr(xp, dtype)
+            return
+        zeros = array(np.zeros(100_000), dtype)
         out = logsumexp(zeros)
-        assert out.dtype == getattr(xp, dtype)
+        assert str(out.dtype).endswith(dtype)
         expected = {"float16": np.float16(math.log(100_000)), "bfloat16": 11.5}[dtype]
         assert to_numpy(out) == expected
         assert to_numpy(logmeanexp(zeros)) == 0
         probabilities = softmax(array([11.0, 11.0, 1.0], dtype))
-        assert probabilities.dtype == getattr(xp, dtype)
+        assert str(probabilities.dtype).endswith(dtype)
         expected_p = scipy.special.softmax([11.0, 11.0, 1.0])
         tolerance = {"float16": 2**-11, "bfloat16": 2**-8}[dtype]
         np.testing.assert_allclose(to_numpy(probabilities), expected_p, rtol=tolerance)
-        assert log_softmax(array([1.0], dtype)).dtype == getattr(xp, dtype)
+        assert str(log_softmax(array([1.0], dtype)).dtype).endswith(dtype)
 
     def test_foreign_bfloat16(self) -> None:
         ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
