@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +29,10 @@ def test_all_is_what_is_defined() -> None:
 def test_public_names_are_documented(module: str) -> None:
     loaded = importlib.import_module(module)
     for name in loaded.__all__:
-        text = getattr(loaded, name).__doc__
+        text = inspect.getdoc(getattr(loaded, name)) or ""
         assert ">>>" in text, f"{name} has no example"
         for section in ("Examples", "See Also", "Notes"):
-            assert f"\n    {section}\n    ---" in text, f"{name} has no section {section}"
+            assert f"\n{section}\n---" in text, f"{name} has no section {section}"
 
 
 def test_import_is_light() -> None:

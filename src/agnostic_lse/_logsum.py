@@ -199,16 +199,19 @@ def relative(xp: Namespace, x: Array, peak: Array) -> Array:
     Where the peak is +inf the largest finite number stands for it, since inf - inf has no value:
     terms at +inf stay there.
     """
-    return x - _base(xp, peak)
-
-
-def _base(xp: Namespace, peak: Array) -> Array:
-    return xp.where(peak == -xp.inf, 0.0, xp.minimum(peak, float(xp.finfo(peak.dtype).max)))
+    largest = float(xp.finfo(x.dtype).max)
+    base = xp.where(peak == -xp.inf, 0.0, xp.minimum(peak, largest))
+    if not compat.is_dask_namespace(xp):
+        return x - base
+    # The difference of two numbers of opposite sign may overflow. To -inf, as it should; but NumPy
+    # warns, and a Dask worker does so out of reach of the caller's errstate.
+    floor = xp.where(base > 0, xp.maximum(base, 0.0) - largest, -xp.inf)
+    return xp.where(x < floor, -xp.inf, xp.maximum(x, floor) - base)
 
 
 def exp_relative(xp: Namespace, x: Array, peak: Array) -> Array:
     """Return exp(x - peak)."""
-    return xp.exp(relative(xp, _floored(xp, x, peak), peak))
+    return xp.exp(relative(xp, x, peak))
 
 
 def bounded(xp: Namespace, x: Array, peak: Array) -> Array:
@@ -218,20 +221,7 @@ def bounded(xp: Namespace, x: Array, peak: Array) -> Array:
     derivative by its weight. It must be finite, since 0 times infinity is nan.
     """
     ceiling = math.log(xp.finfo(x.dtype).max) / 2
-    return xp.minimum(relative(xp, _floored(xp, x, peak), peak), ceiling)
-
-
-def _floored(xp: Namespace, x: Array, peak: Array) -> Array:
-    """Return x, raised on Dask to where x - peak is the smallest finite number.
-
-    The difference of two numbers of opposite sign may overflow. To -inf, as it should; but NumPy
-    warns, and a Dask worker does so out of reach of the caller's errstate.
-    """
-    if not compat.is_dask_namespace(xp):
-        return x
-    base = _base(xp, peak)
-    floor = xp.where(base > 0, xp.maximum(base, 0.0) - float(xp.finfo(x.dtype).max), -xp.inf)
-    return xp.maximum(x, floor)
+    return xp.minimum(relative(xp, x, peak), ceiling)
 
 
 # How many terms are added in order before their sums are. Adding 8 equal terms in order rounds

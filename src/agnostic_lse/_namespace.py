@@ -30,7 +30,7 @@ def arguments(
     """
     values = {**numbers, "where": where}
     for name, value in values.items():
-        _refuse_containers(name, value)
+        refuse_containers(name, value)
     first = next(iter(numbers))
     if numbers[first] is None:
         raise TypeError(_not_numeric(first, "NoneType"))
@@ -64,7 +64,8 @@ def _is_array(value: object) -> bool:
     return bool(compat.is_array_api_obj(value)) and not isinstance(value, np.generic)
 
 
-def _refuse_containers(name: str, value: object) -> None:
+def refuse_containers(name: str, value: object) -> None:
+    """Refuse what other libraries would silently take for a plain array."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be dropped: pass its .data, "
@@ -254,13 +255,14 @@ def constant(array: Array) -> Array:
     return array
 
 
-def to_host(array: Array) -> np.ndarray[Any, np.dtype[Any]]:
+def to_host(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """Return an array as NumPy's, for what only the host can hold, such as labels of text."""
     if compat.is_cupy_array(array):
         return np.asarray(array.get())
     if compat.is_torch_array(array):
         return np.asarray(array.detach().cpu())
-    xp = compat.array_namespace(array)
-    if compat.is_array_api_strict_namespace(xp):
-        array = array.to_device(xp.Device("CPU_DEVICE"))
+    if compat.is_array_api_obj(array):
+        xp = compat.array_namespace(array)
+        if compat.is_array_api_strict_namespace(xp):
+            array = array.to_device(xp.Device("CPU_DEVICE"))
     return np.asarray(array)

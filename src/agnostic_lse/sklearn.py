@@ -1,29 +1,30 @@
-"""Log-probabilities in scikit-learn: steps for a pipeline, and a mixin for classifiers.
-
-Everything here follows ``sklearn.set_config(array_api_dispatch=True)``: arrays of CuPy, PyTorch and
-others then stay in their namespace and on their device.
-"""
+"""Log-probabilities in scikit-learn: transformers, and a mixin for classifiers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import array_api_compat as compat
 import numpy as np
-import numpy.typing as npt
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import Tags
+from sklearn import get_config
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+)
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._namespace import Array, arguments, to_host, working_dtype
+from ._logsum import highest, relative
+from ._namespace import Array, Namespace, refuse_containers, to_host, working_dtype
 from ._reductions import log_softmax, logsumexp, softmax
 
 __all__ = ["LogProbabilityMixin", "LogSoftmaxTransformer", "LogSumExpTransformer"]
-
-_Strings = np.ndarray[tuple[int], np.dtype[np.object_]]
 
 
 class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -31,459 +32,631 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
 
     Parameters
     ----------
-    temperature : float, default 1.0
-        Number above 0 that divides the scores first. Above 1 it brings the probabilities closer to
-        each other, below 1 it drives them apart.
+    temperature : float, default=1.0
+        Positive number that the scores are divided by first. Above 1 it evens the probabilities
+        out, below 1 it sharpens them.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of columns seen by `fit`.
+        Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns seen by `fit`, if all are strings.
+        Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also
     --------
-    LogSumExpTransformer : Pools columns of log-probabilities.
+    LogSumExpTransformer : Pool columns of log-probabilities.
     agnostic_lse.log_softmax : The function behind it.
 
     Notes
     -----
-    With temperature :math:`T` the row :math:`x` becomes
+    With the scores :math:`x_{ij}` and the temperature T,
 
-    .. math:: \frac{x_i}{T} - \log \sum_j e^{x_j / T}.
+    .. math:: \log p_{ij} = \frac{x_{ij}}{T} - \log \sum_k e^{x_{ik} / T}.
 
-    A score of -inf gives a log-probability of -inf, and a row of nothing else stays as it is; nan
-    and +inf are refused. float32 stays float32, and integers become the default real dtype. There
-    is nothing to learn: without `fit`, `transform` does the same.
+    A score of -inf is a probability of 0. A row of them has no probabilities: it stays all -inf.
+    Scores that are nan or +inf are refused, except where they are not known yet, in Dask arrays
+    and under ``jax.jit``, and under scikit-learn's ``assume_finite``.
+
+    Results have the dtype of `X`, and float64 for integers. Under scikit-learn's
+    ``array_api_dispatch`` they lie in the namespace and on the device of `X`.
+
+    The transformer is stateless: `transform` works without `fit`, on any number of columns.
 
     Examples
     --------
     >>> from agnostic_lse.sklearn import LogSoftmaxTransformer
-    >>> LogSoftmaxTransformer().fit_transform([[40.0, 0.0]])
-    array([[-4.24835426e-18, -4.00000000e+01]])
+    >>> scores = [[40.0, 0.0], [0.0, 0.0]]
+    >>> print(LogSoftmaxTransformer().fit_transform(scores))
+    [[-4.24835426e-18 -4.00000000e+01]
+     [-6.93147181e-01 -6.93147181e-01]]
+    >>> print(LogSoftmaxTransformer(temperature=20).fit_transform(scores))
+    [[-0.12692801 -2.12692801]
+     [-0.69314718 -0.69314718]]
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature
 
-    def fit(self, X: Any, y: Any = None) -> LogSoftmaxTransformer:  # noqa: ARG002
-        """Check the parameter and the scores.
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn passes it)
+        """Check the temperature and the scores; nothing is learnt from them.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array_like of shape (n_samples, n_features)
             Scores.
-        y : None
+        y : object, optional
             Ignored.
 
         Returns
         -------
         LogSoftmaxTransformer
-            Itself.
+            The transformer itself.
 
         Raises
         ------
         ValueError
-            If the temperature is not above 0 and finite, or X holds nan or +inf.
+            If the temperature is not a positive finite number, or a score is nan or +inf.
+        TypeError
+            If `X` is sparse or masked.
         """
-        self._checked_temperature()
-        _checked_scores(self, X, reset=True)
+        _checked_temperature(self.temperature)
+        _validated(self, X, reset=True)
         return self
 
     def transform(self, X: Any) -> Any:
-        """Turn scores into log-probabilities.
+        """Return the log-probabilities of each row of scores.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array_like of shape (n_samples, n_features)
             Scores.
 
         Returns
         -------
         array of shape (n_samples, n_features)
-            Log-probabilities, of which each row's exponentials add up to 1.
+            Log-probabilities.
 
         Raises
         ------
         ValueError
-            If the temperature is not above 0 and finite, or X holds nan or +inf.
+            If the temperature is not a positive finite number, or a score is nan or +inf.
+        TypeError
+            If `X` is sparse or masked.
         """
-        temperature = self._checked_temperature()
-        xp, dtype, (x,), _ = arguments(None, X=_checked_scores(self, X, reset=False))
-        if temperature != 1:
-            with np.errstate(over="ignore"):
-                x = xp.astype(x, working_dtype(xp, dtype)) / temperature
-        return xp.astype(log_softmax(x, axis=1), dtype, copy=False)
+        temperature = _checked_temperature(self.temperature)
+        X = _validated(self, X, reset=False)
+        return log_softmax(X, axis=1) if temperature == 1 else _tempered(X, temperature)
 
-    def _checked_temperature(self) -> float:
-        if not isinstance(self.temperature, Real) or not 0 < self.temperature < math.inf:
-            raise ValueError(
-                f"temperature is {self.temperature!r}, but a finite number above 0 was expected: "
-                "pass 1.0 to leave the scores as they are."
-            )
-        return float(self.temperature)
-
-    def __sklearn_tags__(self) -> Tags:
-        """Declare what scikit-learn asks of every estimator."""
-        tags = _declared(super().__sklearn_tags__())
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: this transformer need not be fitted."""
+        tags = _tagged(super().__sklearn_tags__())
         tags.requires_fit = False
         return tags
 
 
-class LogSumExpTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    r"""Pool columns in log space: all of them, or each group of them.
+class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    r"""Pool columns of log-probabilities: all of them, or each group of them.
+
+    Each output is the logarithm of the sum of exponentials of some columns, so that the
+    log-probabilities of fine classes become those of coarse ones.
 
     Parameters
     ----------
-    groups : mapping, array-like or None, default None
-        Either a mapping from the name of each output to its columns, as a list of names or indices
-        or as one of them; or labels, one for each column, of which equal ones form a group. Groups
-        may share columns, and columns of no group are left out. None pools all columns into one.
+    groups : mapping, array_like of shape (n_features,) or None, default=None
+        Which columns to pool.
+
+        - None pools all columns into one.
+        - A mapping gives for each output name the columns to pool: a list of column names or of
+          integer indices, or one of them alone. Groups may share columns.
+        - A list of labels gives for each column the name of the output that it belongs to, or None
+          if it belongs to none. The outputs are in the order in which the labels first appear.
+
+        Columns in no group are left out.
 
     Attributes
     ----------
-    groups_ : dict of str to list of int
-        Indices of the columns behind each output, in the order of the outputs.
+    groups_ : dict of str to list of int, or None
+        For each output name the indices of its columns; None where all columns are pooled.
     n_features_in_ : int
-        Number of columns seen by `fit`.
+        Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns seen by `fit`, if all are strings.
+        Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also
     --------
-    LogSoftmaxTransformer : Turns scores into log-probabilities.
+    LogSoftmaxTransformer : Turn scores into log-probabilities.
     agnostic_lse.logsumexp : The function behind it.
 
     Notes
     -----
-    The output of a group :math:`G` of columns is
+    With the columns :math:`x_{ij}` of a row i and a group G of them, the output is
 
-    .. math:: \log \sum_{j \in G} e^{x_j},
+    .. math:: \log \sum_{j \in G} e^{x_{ij}}.
 
-    the log-probability of any of its classes where :math:`x` are log-probabilities. An entry of
-    -inf stands for a probability of 0; nan and +inf are refused.
+    Entries of -inf are probabilities of 0: a group that has nothing else gives -inf. Entries that
+    are nan or +inf are refused, except where they are not known yet, in Dask arrays and under
+    ``jax.jit``, and under scikit-learn's ``assume_finite``.
+
+    Results have the dtype of `X`, and float64 for integers. Under scikit-learn's
+    ``array_api_dispatch`` they lie in the namespace and on the device of `X`, which need not be
+    those of the array given to `fit`: only the indices of columns are kept from it.
 
     Examples
     --------
     >>> import numpy as np
+    >>> import pandas as pd
     >>> from agnostic_lse.sklearn import LogSumExpTransformer
-    >>> pool = LogSumExpTransformer({"vowel": [0, 2], "consonant": 1})
-    >>> log_proba = np.log([[0.25, 0.5, 0.25]])
-    >>> np.exp(pool.fit_transform(log_proba))
-    array([[0.5, 0.5]])
-    >>> pool.get_feature_names_out()
-    array(['vowel', 'consonant'], dtype=object)
+    >>> breeds = pd.DataFrame(
+    ...     np.log([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]), columns=["beagle", "poodle", "siamese"]
+    ... )
+    >>> pool = LogSumExpTransformer({"dog": ["beagle", "poodle"], "cat": "siamese"})
+    >>> print(pool.set_output(transform="pandas").fit_transform(breeds).round(4))
+          dog     cat
+    0 -0.2877 -1.3863
+    1 -1.2040 -0.3567
+
+    The same groups by labels:
+
+    >>> pool = LogSumExpTransformer(["dog", "dog", "cat"]).fit(breeds)
+    >>> print(pool.get_feature_names_out(), pool.groups_)
+    ['dog' 'cat'] {'dog': [0, 1], 'cat': [2]}
     """
 
-    def __init__(self, groups: Mapping[str, Any] | npt.ArrayLike | None = None) -> None:
+    def __init__(self, groups: Any = None) -> None:
         self.groups = groups
 
-    def fit(self, X: Any, y: Any = None) -> LogSumExpTransformer:  # noqa: ARG002
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn passes it)
         """Find the columns of each group.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Logarithms, with column names if the groups name columns.
-        y : None
+        X : array_like of shape (n_samples, n_features)
+            Log-probabilities.
+        y : object, optional
             Ignored.
 
         Returns
         -------
         LogSumExpTransformer
-            Itself.
+            The transformer itself.
 
         Raises
         ------
         ValueError
-            If the groups do not fit the columns, or X holds nan or +inf.
+            If the groups do not fit the columns of `X`, or an entry of `X` is nan or +inf.
+        TypeError
+            If `X` is sparse or masked.
         """
-        _checked_scores(self, X, reset=True)
-        columns = list(getattr(self, "feature_names_in_", ()))
-        self.groups_ = _resolved(self.groups, self.n_features_in_, columns)
+        _validated(self, X, reset=True)
+        names = getattr(self, "feature_names_in_", None)
+        self.groups_: dict[str, list[int]] | None = (
+            None if self.groups is None else _columns(self.groups, self.n_features_in_, names)
+        )
         return self
 
     def transform(self, X: Any) -> Any:
-        """Pool the columns of each group.
+        """Return the pooled columns.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Logarithms.
+        X : array_like of shape (n_samples, n_features)
+            Log-probabilities.
 
         Returns
         -------
         array of shape (n_samples, n_groups)
-            Logarithms of the sums of exponentials.
+            One column for each group, or one in all.
 
         Raises
         ------
         ValueError
-            If X holds nan or +inf, or other columns than at `fit`.
+            If an entry of `X` is nan or +inf, or its columns are not those given to `fit`.
+        TypeError
+            If `X` is sparse or masked.
         """
-        check_is_fitted(self)
-        x = _checked_scores(self, X, reset=False)
-        xp, _, (x,), _ = arguments(None, X=x)
-        device = compat.device(x)
-        pooled = [
-            logsumexp(xp.take(x, xp.asarray(indices, device=device), axis=1), axis=1)
-            for indices in self.groups_.values()
-        ]
-        return xp.stack(pooled, axis=1)
+        check_is_fitted(self, "groups_")
+        X = _validated(self, X, reset=False)
+        if self.groups_ is None:
+            return logsumexp(X, axis=1, keepdims=True)
+        xp, device = compat.array_namespace(X), compat.device(X)
+        groups = (xp.asarray(columns, device=device) for columns in self.groups_.values())
+        return xp.stack([logsumexp(xp.take(X, g, axis=1), axis=1) for g in groups], axis=1)
 
-    def get_feature_names_out(self, input_features: Any = None) -> _Strings:
-        """Return the names of the groups, or "logsumexp" where all columns are pooled.
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Return the names of the outputs.
 
         Parameters
         ----------
-        input_features : array-like of str, optional
-            Names of the columns seen by `fit`; only checked.
+        input_features : array_like of str, optional
+            Names of the columns, only compared with those seen in `fit`.
 
         Returns
         -------
-        ndarray of str of shape (n_groups,)
-            Names of the outputs.
-
-        Raises
-        ------
-        ValueError
-            If `input_features` are not the columns seen by `fit`.
+        ndarray of str
+            The names of the groups; where all columns are pooled, "logsumexptransformer0".
         """
-        check_is_fitted(self)
-        if input_features is not None:
-            names = list(input_features)
-            known = list(getattr(self, "feature_names_in_", names))
-            if len(names) != self.n_features_in_ or names != known:
-                raise ValueError(
-                    "input_features should have length equal to number of features "
-                    f"({self.n_features_in_}) and match feature_names_in_, but {names} came: "
-                    "leave it out."
-                )
-        return np.asarray(list(self.groups_), dtype=object)
+        prefixed = super().get_feature_names_out(input_features)
+        return prefixed if self.groups_ is None else np.asarray(list(self.groups_), dtype=object)
 
-    def __sklearn_tags__(self) -> Tags:
-        """Declare what scikit-learn asks of every estimator."""
-        return _declared(super().__sklearn_tags__())
+    @property
+    def _n_features_out(self) -> int:
+        """The number of outputs, which scikit-learn's mixin asks for."""
+        return 1 if self.groups_ is None else len(self.groups_)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags."""
+        return _tagged(super().__sklearn_tags__())
 
 
 class LogProbabilityMixin:
-    r"""Give a classifier its predictions from the logarithm of its joint density.
+    r"""Predictions of a classifier that gives the logarithms of joint probabilities.
 
-    The host, which comes after it in the list of base classes, provides ``classes_`` and
-    ``predict_joint_log_proba(X)``: an array of shape (n_samples, n_classes) with
-    :math:`\log p(x, y)` for each class, or scores that differ from it by a constant for each row.
+    The host class fits `classes_` and defines ``predict_joint_log_proba(X)``, which returns
+    :math:`\log p(x, y)` with one row for each sample and one column for each class, or any scores
+    that differ from it by a constant for each row. The mixin turns them into `predict`,
+    `predict_proba`, `predict_log_proba` and `score_samples`, without underflow.
+
+    The mixin stands to the left of `BaseEstimator` and of any class that has these methods
+    already; to the left or right of `ClassifierMixin` makes no difference.
 
     See Also
     --------
-    LogSoftmaxTransformer : The same normalisation as a step of a pipeline.
+    LogSoftmaxTransformer : The same normalisation of rows as a step of a pipeline.
+    agnostic_lse.log_softmax : The function behind `predict_log_proba`.
 
     Notes
     -----
-    With the joint log-density :math:`\ell_y` of a row,
+    With the joint log-probabilities :math:`s_{ij}` of sample i and class j,
 
     .. math::
-       \log p(y \mid x) = \ell_y - \log \sum_c e^{\ell_c}, \qquad
-       \log p(x) = \log \sum_c e^{\ell_c}.
+       \log p(y_j \mid x_i) = s_{ij} - \log \sum_k e^{s_{ik}}
+       \quad\text{and}\quad
+       \log p(x_i) = \log \sum_k e^{s_{ik}},
 
-    A row of -inf alone belongs to no class: its probabilities are 0, their logarithms -inf, and
-    `predict` names the first class. Under ``array_api_dispatch`` results lie where the host's
-    joint log-density lies; only labels that are text, of which no device knows, are NumPy's.
+    the latter up to the constant that the scores of the row are off by.
+
+    Results lie in the namespace and on the device of the joint log-probabilities. So do predicted
+    labels that are numbers. No array library but NumPy holds strings: such labels come as a NumPy
+    array, for which the positions of the largest scores, and nothing else, are copied to the host.
+    Dask arrays stay lazy, whatever the labels are.
+
+    A host that declares ``array_api_support`` in its tags keeps the arrays of its fit where the
+    samples lay. Under ``array_api_dispatch`` it is given samples from there only, as scikit-learn's
+    own estimators are; any others are refused by a ValueError.
+
+    A sample to which every class gives probability 0, a row of -inf, has no class probabilities:
+    its probabilities are 0, their logarithms and its `score_samples` are -inf, and the first class
+    is predicted, as for any tie.
 
     Examples
     --------
-    A classifier of one Gaussian for each class, in its few lines:
+    Gaussian naive Bayes with exact log-probabilities:
 
     >>> import numpy as np
-    >>> from sklearn.base import BaseEstimator, ClassifierMixin
+    >>> from sklearn.naive_bayes import GaussianNB
     >>> from agnostic_lse.sklearn import LogProbabilityMixin
-    >>> class UnitGaussians(LogProbabilityMixin, ClassifierMixin, BaseEstimator):
-    ...     def fit(self, X, y):
-    ...         self.classes_ = np.unique(y)
-    ...         self.means_ = np.stack([X[y == label].mean(axis=0) for label in self.classes_])
-    ...         return self
-    ...
-    ...     def predict_joint_log_proba(self, X):
-    ...         return -0.5 * ((X[:, None, :] - self.means_) ** 2).sum(axis=2)
-    >>> X, y = np.asarray([[0.0], [2.0], [98.0], [100.0]]), np.asarray(["a", "a", "b", "b"])
-    >>> model = UnitGaussians().fit(X, y)
-    >>> model.predict_log_proba(X[:1])
-    array([[    0., -4900.]])
-    >>> model.predict(X)
-    array(['a', 'a', 'b', 'b'], dtype='<U1')
+    >>> class ExactGaussianNB(LogProbabilityMixin, GaussianNB):
+    ...     pass
+    >>> X, y = np.array([[-1.0], [1.0], [3.0], [5.0]]), ["low", "low", "high", "high"]
+    >>> print(ExactGaussianNB(var_smoothing=0).fit(X, y).predict_log_proba([[-8.0]]))
+    [[-4.00000000e+01 -4.24835426e-18]]
+    >>> print(GaussianNB(var_smoothing=0).fit(X, y).predict_log_proba([[-8.0]]))
+    [[-40.   0.]]
     """
 
     classes_: Any
 
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the log-probability of each class.
+    def predict(self, X: Any) -> Any:
+        """Return the most probable class of each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array_like of shape (n_samples, n_features)
             Samples.
 
         Returns
         -------
-        array of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`.
+        array of shape (n_samples,)
+            Entries of `classes_`; of several that are equally probable, the first.
         """
-        return log_softmax(_joint(self, X), axis=1)
+        joint = _joint_log_proba(self, X, "predict")
+        xp = compat.array_namespace(joint)
+        return _labels(xp, self.classes_, xp.argmax(joint, axis=1))
 
     def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class.
+        """Return the probability of each class for each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array_like of shape (n_samples, n_features)
             Samples.
 
         Returns
         -------
         array of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
+            Probabilities, the columns in the order of `classes_`.
         """
-        return softmax(_joint(self, X), axis=1)
+        return softmax(_joint_log_proba(self, X, "predict_proba"), axis=1)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of the probability of each class for each sample.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Log-probabilities, the columns in the order of `classes_`.
+        """
+        return log_softmax(_joint_log_proba(self, X, "predict_log_proba"), axis=1)
 
     def score_samples(self, X: Any) -> Any:
-        """Return the log-density of each sample, up to the host's constant.
+        """Return the logarithm of the probability density of each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array_like of shape (n_samples, n_features)
             Samples.
 
         Returns
         -------
         array of shape (n_samples,)
-            Logarithm of the sum of the joint density over the classes.
+            Logarithms of the joint probabilities summed over the classes.
         """
-        return logsumexp(_joint(self, X), axis=1)
-
-    def predict(self, X: Any) -> Any:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        array of shape (n_samples,)
-            Labels from `classes_`.
-        """
-        xp, _, (joint,), _ = arguments(None, joint=_joint(self, X))
-        best = xp.argmax(joint, axis=1)
-        classes = self.classes_
-        is_text = isinstance(classes, np.ndarray) and classes.dtype.kind not in "biufc"
-        if is_text or not compat.is_array_api_obj(classes):
-            return np.asarray(classes)[to_host(best)]
-        if compat.array_namespace(classes) is not xp or compat.device(classes) != compat.device(
-            joint
-        ):
-            classes = xp.asarray(to_host(classes), device=compat.device(joint))
-        return xp.take(classes, best, axis=0)
-
-    def __sklearn_tags__(self) -> Tags:
-        """Declare what scikit-learn asks of every estimator."""
-        tags: Tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.array_api_support = True
-        return tags
+        return logsumexp(_joint_log_proba(self, X, "score_samples"), axis=1)
 
 
-def _joint(host: Any, X: Any) -> Array:
-    return host.predict_joint_log_proba(X)
+def _joint_log_proba(estimator: Any, X: Any, method: str) -> Array:
+    if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
+        _refuse_other_namespace(estimator, X, method)
+    joint = estimator.predict_joint_log_proba(X)
+    if not compat.is_array_api_obj(joint):
+        joint = np.asarray(joint)
+    n_classes = np.shape(estimator.classes_)[0]  # not every library's arrays have a length
+    if joint.ndim != 2 or joint.shape[1] != n_classes:
+        raise ValueError(
+            f"{type(estimator).__name__}.predict_joint_log_proba gave shape {tuple(joint.shape)}, "
+            f"but one row for each sample and one column for each of the {n_classes} classes_ were "
+            "expected: return such an array."
+        )
+    return joint
 
 
-def _declared(tags: Tags) -> Tags:
+def _refuse_other_namespace(estimator: Any, X: Any, method: str) -> None:
+    """Refuse samples that do not lie where the arrays kept from fit do, as scikit-learn does."""
+    samples = X if compat.is_array_api_obj(X) else np.empty(0)
+    xp, device = compat.array_namespace(samples), compat.device(samples)
+    for name, kept in vars(estimator).items():
+        fitted = name.endswith("_") and name != "classes_" and compat.is_array_api_obj(kept)
+        # NumPy alone holds names, and its scalars are numbers that go with any array.
+        if not fitted or isinstance(kept, np.generic) or _is_of_names(kept):
+            continue
+        if not _lies_on(xp, device, kept):
+            raise ValueError(
+                f"Inputs passed to {type(estimator).__name__}.{method}() must use the same "
+                f"namespace and the same device as those passed to fit(), but X is a "
+                f"{type(X).__name__} on {device} and {name} a {type(kept).__name__} on "
+                f"{compat.device(kept)}: move one of them."
+            )
+
+
+def _is_of_names(array: Any) -> bool:
+    """Return whether an array holds what is neither a number nor a boolean."""
+    return isinstance(array, np.ndarray) and array.dtype.kind not in "biufc"
+
+
+def _labels(xp: Namespace, classes: Any, index: Array) -> Array:
+    """Return the classes at an index, in its namespace if that can hold them."""
+    device = compat.device(index)
+    if not _lies_on(xp, device, classes):
+        classes = to_host(classes)
+        if compat.is_dask_namespace(xp):  # its blocks hold whatever NumPy's arrays do
+            return index.map_blocks(classes.__getitem__, dtype=classes.dtype)
+        if _is_of_names(classes):
+            return classes[to_host(index)]
+        classes = xp.asarray(classes, device=device)
+    return xp.take(classes, index, axis=0)
+
+
+def _lies_on(xp: Namespace, device: Any, array: Any) -> bool:
+    """Return whether something is an array of a namespace on a device; None is any device."""
+    return bool(
+        compat.is_array_api_obj(array)
+        and compat.array_namespace(array) is xp
+        and (device is None or compat.device(array) == device)
+    )
+
+
+def _tagged(tags: Any) -> Any:
     tags.array_api_support = True
     tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
     return tags
 
 
-def _checked_scores(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
-    """Return X as an array of numbers below +inf, in its namespace; -inf is a number here."""
-    X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+def _validated(estimator: Any, X: Any, *, reset: bool) -> Array:
+    """Return X as a real array of two dimensions without nan or +inf."""
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(
+            "X is a masked array, whose mask would be dropped: pass X.filled(-np.inf), which gives "
+            "masked entries the probability 0."
+        )
+    refuse_containers("X", X)
+    X = _real(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
     xp = compat.array_namespace(X)
-    if xp.isdtype(X.dtype, "real floating") and not bool(xp.all(X < math.inf)):
+    if get_config()["assume_finite"] or _is_unread(X):
+        return X
+    # One pass for both: nan is not below +inf either.
+    if not xp.all(X < xp.inf):
+        came = "NaN" if xp.any(xp.isnan(X)) else "+inf"
         raise ValueError(
-            f"X of {type(estimator).__name__} holds NaN or +inf, but numbers below +inf were "
-            "expected, -inf included: mend the step before, or impute."
+            f"X contains {came}, but {type(estimator).__name__} expects logarithms of "
+            "probabilities, finite numbers or -inf: replace these entries or drop their rows."
         )
     return X
 
 
-def _resolved(groups: Any, n_columns: int, columns: list[str]) -> dict[str, list[int]]:
-    """Return the indices of the columns of each group."""
-    if groups is None:
-        return {"logsumexp": list(range(n_columns))}
-    if isinstance(groups, Mapping):
-        resolved = {
-            _group_name(name): _indices(name, members, n_columns, columns)
-            for name, members in groups.items()
-        }
-    else:
-        resolved = _by_label(groups, n_columns)
-    if not resolved:
-        raise ValueError("groups is empty, but at least one group was expected: pass None for all.")
-    return resolved
+def _is_unread(X: Array) -> bool:
+    """Return whether the entries of an array are not known yet."""
+    if compat.is_jax_array(X):
+        import jax  # loaded already, since the array is its own
+
+        return isinstance(X, jax.core.Tracer)
+    return bool(compat.is_dask_array(X))
 
 
-def _group_name(name: Any) -> str:
-    if not isinstance(name, str):
+def _real(X: Array) -> Array:
+    """Return X if its dtype is a real floating one, or its numbers in the widest of them."""
+    xp = compat.array_namespace(X)
+    if xp.isdtype(X.dtype, "real floating"):
+        return X
+    if xp.isdtype(X.dtype, "complex floating"):
         raise ValueError(
-            f"groups has the key {name!r}, but names of outputs are strings: pass {str(name)!r}."
+            f"Complex data not supported: X has dtype {X.dtype}, but real numbers were expected: "
+            "take xp.real(X)."
         )
-    return name
+    known = xp.__array_namespace_info__().dtypes(kind="real floating", device=compat.device(X))
+    return xp.astype(X, known.get("float64", xp.float32))
 
 
-def _by_label(groups: Any, n_columns: int) -> dict[str, list[int]]:
-    if isinstance(groups, str) or not isinstance(groups, Iterable):
+def _checked_temperature(temperature: Any) -> float:
+    # The upper bound is for integers that no float can hold.
+    if not isinstance(temperature, Real) or not 0 < float(temperature) < math.inf:
         raise ValueError(
-            f"groups is {groups!r}, but a mapping from names to columns or one label for each "
-            "column was expected: pass None to pool all columns."
+            f"temperature is {temperature!r}, but a positive finite number was expected: "
+            "pass one, such as 1.0."
         )
-    labels = list(groups)
+    return float(temperature)
+
+
+@np.errstate(over="ignore", under="ignore")
+def _tempered(X: Array, temperature: float) -> Array:
+    """Return the log-softmax of each row of ``X / temperature``."""
+    xp = compat.array_namespace(X)
+    scores = xp.astype(X, working_dtype(xp, X.dtype), copy=False)
+    limits = xp.finfo(scores.dtype)
+    # Only differences matter. Taken before dividing they keep their digits; of halves, which are
+    # exact, they do not overflow. Half the temperature must be neither 0 nor infinite.
+    scores = scores / 2
+    half = min(max(temperature / 2, float(limits.smallest_normal)), float(limits.max))
+    scores = relative(xp, scores, highest(xp, scores, (1,)))
+    # Below this the quotient overflows, of which a Dask worker would warn.
+    lowest = -float(limits.max) * min(half, 1.0) * (1 - 2 * float(limits.eps))
+    scores = xp.where(scores < lowest, -xp.inf, scores) / half
+    return xp.astype(log_softmax(scores, axis=1), X.dtype, copy=False)
+
+
+def _columns(groups: Any, n_columns: int, names: Any) -> dict[str, list[int]]:
+    """Return for each output name the indices of its columns."""
+    if not isinstance(groups, Mapping):
+        groups = _by_label(groups, n_columns)
+    if not groups:
+        raise ValueError(
+            "groups is empty, but at least one group was expected: "
+            "name one, or pass None to pool all columns."
+        )
+    outputs = Counter(map(_output_name, groups))
+    twice = [name for name, times in outputs.items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"groups gives the output name {twice[0]!r} to more than one group: "
+            "give each group a name of its own."
+        )
+    where: dict[str, list[int]] = {}
+    for index, name in enumerate([] if names is None else names):
+        where.setdefault(name, []).append(index)
+    return {
+        name: _indices(f"groups[{key!r}]", members, n_columns, where)
+        for name, (key, members) in zip(outputs, groups.items(), strict=True)
+    }
+
+
+def _by_label(groups: Any, n_columns: int) -> dict[Any, list[int]]:
+    """Return for each label the indices of the columns that have it."""
+    labels = np.asarray(groups, dtype=object)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"groups has type {type(groups).__name__}, but a mapping from output names to columns, "
+            "or a list with one label for each column, was expected: pass one of them, or None to "
+            "pool all columns."
+        )
     if len(labels) != n_columns:
         raise ValueError(
-            f"groups has {len(labels)} labels, but X has {n_columns} columns: "
-            "pass one label for each column, or a mapping from names to columns."
+            f"groups has {len(labels)} label(s), but X has {n_columns} feature(s): pass one label "
+            "for each column, and None for a column in no group."
         )
-    by_label: dict[Any, list[int]] = {}
+    columns: dict[Any, list[int]] = {}
     for index, label in enumerate(labels):
-        by_label.setdefault(label, []).append(index)
-    named = {str(label): indices for label, indices in by_label.items()}
-    if len(named) < len(by_label):
+        if label is not None:
+            _output_name(label)  # refuses what cannot be a key, too
+            columns.setdefault(label, []).append(index)
+    return columns
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _output_name(label: Any) -> str:
+    if not isinstance(label, str) and not _is_index(label):
         raise ValueError(
-            f"groups has labels that differ but read alike, {list(by_label)}: rename one of them."
+            f"groups names an output {label!r}, but strings or integers were expected: "
+            "name it by one of these."
         )
-    return named
+    return str(label)
 
 
-def _indices(name: str, members: Any, n_columns: int, columns: list[str]) -> list[int]:
-    if isinstance(members, (str, Integral)) or not isinstance(members, Iterable):
+def _indices(group: str, members: Any, n_columns: int, where: dict[str, list[int]]) -> list[int]:
+    """Return the indices of the columns of a group, given by name or by index."""
+    if isinstance(members, str) or _is_index(members):
         members = [members]
-    indices = [_index(name, member, n_columns, columns) for member in members]
-    if not indices:
+    columns = np.asarray(members, dtype=object)
+    if columns.ndim != 1:
         raise ValueError(
-            f"group {name!r} is empty, but at least one column was expected: leave it out."
+            f"{group} has type {type(members).__name__}, but a list of column names or of integer "
+            "indices was expected: pass one, or a single name or index."
         )
-    if len(set(indices)) < len(indices):
-        raise ValueError(f"group {name!r} names a column more than once: name each one once.")
+    if not len(columns):
+        raise ValueError(
+            f"{group} is empty, but at least one column was expected: name one, or leave the group "
+            "out."
+        )
+    indices = [_index(group, column, n_columns, where) for column in columns]
+    twice = [index for index, times in Counter(indices).items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"{group} has column {twice[0]} more than once, which would count it as often: "
+            "give each column once."
+        )
     return indices
 
 
-def _index(name: str, member: Any, n_columns: int, columns: list[str]) -> int:
-    if isinstance(member, Integral) and not isinstance(member, bool):
-        if -n_columns <= int(member) < n_columns:
-            return int(member) % n_columns
-        known = f"X has {n_columns} columns"
-    elif isinstance(member, str) and member in columns:
-        return columns.index(member)
-    else:
-        known = f"the columns are {columns}" if columns else "X came without column names"
-    raise ValueError(
-        f"group {name!r} names the column {member!r}, but {known}: name columns of X, "
-        "by their names or by their indices."
-    )
+def _index(group: str, column: Any, n_columns: int, where: dict[str, list[int]]) -> int:
+    if _is_index(column):
+        if not -n_columns <= column < n_columns:
+            raise ValueError(
+                f"{group} has index {column}, but X has {n_columns} feature(s): "
+                f"pass indices from {-n_columns} to {n_columns - 1}."
+            )
+        return int(column) % n_columns
+    if not isinstance(column, str):
+        raise ValueError(
+            f"{group} has {column!r}, but column names or integer indices were expected: "
+            "pass one of these for each column."
+        )
+    if not where:
+        raise ValueError(
+            f"{group} has the column name {column!r}, but X has no column names: "
+            "pass a DataFrame, which set_output makes earlier steps return, or integer indices."
+        )
+    found = where.get(column, [])
+    if len(found) != 1:
+        some = ", ".join(map(repr, list(where)[:10])) + ", ..." * (len(where) > 10)
+        raise ValueError(
+            f"{group} has the column name {column!r}, which {len(found)} columns of X have: "
+            f"pass the name of one column ({some}), or integer indices."
+        )
+    return found[0]
