@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,34 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 from array_api_extra.testing import patch_lazy_xp_functions
 
 from tests.backends import Backend, available, make_array
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note on each test which backend it runs on, for the summary."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        item.user_properties.append(("library", str(parameters.get("library", "no backend"))))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran on each backend, and for each reason how many did not."""
+    counts: dict[str, Counter[str]] = {}
+    reasons: Counter[str] = Counter()
+    for outcome in ("passed", "failed", "error", "xfailed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            library = dict(getattr(report, "user_properties", ())).get("library")
+            if library is not None:
+                counts.setdefault(str(library), Counter())[outcome] += 1
+            if outcome == "skipped":
+                reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    terminalreporter.section("tests on each backend")
+    for library in ("no backend", *map(str, Backend)):
+        outcomes = counts.get(library, {})
+        terminalreporter.line(
+            f"{library:<26}" + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items())
+        )
+    for reason, times in reasons.most_common():
+        terminalreporter.line(f"{times} skipped: {reason}")
 
 
 @pytest.fixture(params=list(Backend), ids=str)

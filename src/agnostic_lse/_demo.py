@@ -154,13 +154,14 @@ def _print_outcomes(images: str, outcomes: list[Outcome]) -> None:
 
 
 def _print_runs(scores: Array) -> None:
+    runs = list(_runs(scores))
     _say(
-        f"log_softmax of the bright images' scores, {scores.shape[0]} rows of {scores.shape[1]}, "
+        f"\nlog_softmax of the bright images' scores, {scores.shape[0]} rows of {scores.shape[1]}, "
         "float64\n"
         f"  {'array library':<30}{'device':<22}{'largest difference':>20}{'time':>12}\n"
         f"  {'':<52}{'from NumPy / u|value|':>20}"
     )
-    for entry in _runs(scores):
+    for entry in runs:
         if isinstance(entry, str):
             _say(f"  {entry}")
         else:
