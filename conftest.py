@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
     terminalreporter.section("tests on each backend")
     for library in ("no backend", *map(str, Backend)):
-        outcomes = counts.get(library, {})
+        outcomes = counts.get(library, Counter())
         terminalreporter.line(
             f"{library:<26}" + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items())
         )
