@@ -16,7 +16,16 @@ import agnostic_lse
 
 SOURCE = Path(agnostic_lse.__file__).parent
 # From the top down: each may import from those after it.
-LAYERS = ("__main__", "_demo", "sklearn", "__init__", "_reductions", "_logsum", "_namespace")
+LAYERS = (
+    "__main__",
+    "_demo",
+    "sklearn",
+    "__init__",
+    "_reductions",
+    "_logsum",
+    "_elementary",
+    "_namespace",
+)
 
 
 def test_all_is_what_is_defined() -> None:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import array_api_compat as compat
 
+from ._elementary import log1p
 from ._namespace import Array, Namespace, as_complex, constant, is_complex
 
 
@@ -144,7 +145,7 @@ def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
     """Return the logarithm of the sum's magnitude, and its sign or phase (None: all positive)."""
     peak, rest, sign = state
     if sign is None:
-        return peak + xp.log1p(rest), None
+        return peak + log1p(xp, rest), None
     if is_complex(xp, sign.dtype):
         size, phase = _log1p_complex(xp, xp.real(rest), xp.imag(rest))
     else:
@@ -160,7 +161,7 @@ def _log1p_signed(xp: Namespace, rest: Array) -> tuple[Array, Array]:
     small = rest > -0.5
     size = xp.where(
         small,
-        xp.log1p(xp.where(small, rest, 0.0)),
+        log1p(xp, xp.where(small, rest, 0.0)),
         xp.log(xp.where(small | (whole == 0), 1.0, xp.abs(whole))),
     )
     return xp.where(whole == 0, -xp.inf, size), xp.sign(whole)
@@ -177,7 +178,7 @@ def _log1p_complex(xp: Namespace, real: Array, imag: Array) -> tuple[Array, Arra
     near = (size > 0.5) & (size < 2)
     log = xp.where(
         near,
-        0.5 * xp.log1p(xp.where(near, excess, 0.0)),
+        0.5 * log1p(xp, xp.where(near, excess, 0.0)),
         xp.log(xp.where(near, 1.0, size)),
     )
     direction = as_complex(

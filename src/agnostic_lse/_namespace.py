@@ -182,6 +182,20 @@ def working_dtype(xp: Namespace, dtype: DType) -> DType:
     return xp.float32 if _dtype_name(dtype) in _NARROW else dtype
 
 
+def exact_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the dtype in which the library's elementary functions err by less than 2 roundoffs.
+
+    That is float64 for NumPy's float32: on some processors NumPy's functions of single precision
+    err by more than 4.
+    """
+    runs_on_numpy = (
+        compat.is_numpy_namespace(xp)
+        or compat.is_dask_namespace(xp)
+        or compat.is_array_api_strict_namespace(xp)
+    )
+    return xp.float64 if runs_on_numpy and dtype == xp.float32 else dtype
+
+
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:
     """Return real + 1j * imag, for finite imag."""
     dtype = xp.result_type(real.dtype, xp.complex64)

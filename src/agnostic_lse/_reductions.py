@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _logsum
+from ._elementary import expm1, log1p
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -256,19 +257,10 @@ def _real_log_mean(
     centre = top + _quotient(xp, _logsum.total(xp, below, axes), _logsum.total(xp, size, axes))
     centre = constant(centre)
     exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, centre), 0.0)
-    excess = _logsum.total(xp, weight * _expm1(xp, exponent), axes)
+    excess = _logsum.total(xp, weight * expm1(xp, exponent), axes)
     excess = _quotient(xp, excess, _logsum.total(xp, weight, axes))
     near = xp.abs(excess) < 0.5
-    return xp.where(near, centre + xp.log1p(xp.where(near, excess, 0.0)), log_quotient)
-
-
-def _expm1(xp: Namespace, x: Array) -> Array:
-    """Return exp(x) - 1, with a derivative that is exact too.
-
-    JAX and PyTorch take expm1(x) + 1 for it, which cancels where x is far below 0.
-    """
-    close = x > -1
-    return xp.where(close, xp.expm1(xp.where(close, x, 0.0)), xp.exp(xp.where(close, 0.0, x)) - 1)
+    return xp.where(near, centre + log1p(xp, xp.where(near, excess, 0.0)), log_quotient)
 
 
 def _quotient(xp: Namespace, dividend: Array, divisor: Array) -> Array:
@@ -382,7 +374,7 @@ def log_softmax(
     if 0 in x.shape:
         return _finished(xp, x, dtype)
     peak, rest, _ = _logsum.lift(xp, x, axes)
-    log_whole = xp.log1p(rest)
+    log_whole = log1p(xp, rest)
     infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
     finite = _logsum.relative(xp, x, peak) - log_whole
     return _finished(xp, xp.where(xp.isinf(peak), infinite, finite), dtype)

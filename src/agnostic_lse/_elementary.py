@@ -1,0 +1,73 @@
+"""log1p and expm1 to the last digits, on libraries too whose own lose some.
+
+Units of roundoff that the libraries' own err by, each measured against ``mpmath`` on a million
+random arguments::
+
+                     exp   log   log1p  expm1
+    NumPy, float32   3.5   4.5     3.4    3.3    where the processor has AVX-512
+    JAX,   float32   1.4   2.1     3.5    6.5
+    JAX,   float64   1.9   1.0   238      4.9    log1p from -0.5 to -0.41
+    all others       2     2       2      2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import array_api_compat as compat
+
+from ._namespace import Array, Namespace, constant, exact_dtype
+
+
+def log1p(xp: Namespace, x: Array) -> Array:
+    """Return log(1 + x)."""
+    if not compat.is_jax_namespace(xp):
+        return _in_exact_dtype(xp, xp.log1p, x)
+    # The logarithm of the rounded sum, and to first order what rounding took away. Only where that
+    # is exact and JAX's own is not: below -1/4 and above, to where it no longer matters.
+    rough = xp.log1p(x)
+    inexact = (xp.abs(x) > 0.25) & (xp.abs(x) < 1)
+    part = xp.where(inexact, x, 0.5)
+    whole = _rounded(1 + part)
+    exact = xp.log(whole) + (part - (whole - 1)) / whole
+    return _corrected(xp, rough, xp.where(inexact, exact, rough))
+
+
+def expm1(xp: Namespace, x: Array) -> Array:
+    """Return exp(x) - 1, with derivatives that are exact too."""
+    # JAX and PyTorch take expm1(x) + 1 for the derivative, which cancels where x is far below 0.
+    close = x > -1
+    near = xp.where(close, x, 0.0)
+    return xp.where(close, _expm1(xp, near), xp.exp(xp.where(close, 0.0, x)) - 1)
+
+
+def _expm1(xp: Namespace, x: Array) -> Array:
+    if not compat.is_jax_namespace(xp):
+        return _in_exact_dtype(xp, xp.expm1, x)
+    # Kahan's quotient: for numbers y near 1, (y - 1) / log(y) changes so little with y that y may
+    # be any number near exp(x).
+    rough = xp.expm1(x)
+    small = xp.abs(x) < 0.5
+    power = xp.exp(xp.where(small, x, 1.0))
+    exact = xp.where(power == 1, x, (power - 1) * (x / xp.log(xp.where(power == 1, 2.0, power))))
+    return _corrected(xp, rough, xp.where(small, exact, rough))
+
+
+def _corrected(xp: Namespace, rough: Array, exact: Array) -> Array:
+    """Return the exact number with the derivatives of the rough one, which is close to it."""
+    off = xp.where(exact == rough, 0.0, exact - rough)  # infinities, too
+    return rough + constant(off)
+
+
+def _rounded(x: Array) -> Array:
+    """Return a JAX array as it is, but keep the compiler from taking 1 + x - 1 for x."""
+    import jax  # loaded already, since the array is its own
+
+    return jax.lax.optimization_barrier(constant(x))
+
+
+def _in_exact_dtype(xp: Namespace, function: Callable[[Array], Array], x: Array) -> Array:
+    dtype = exact_dtype(xp, x.dtype)
+    if dtype == x.dtype:
+        return function(x)
+    return xp.astype(function(xp.astype(x, dtype)), x.dtype)
