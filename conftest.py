@@ -38,10 +38,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
     terminalreporter.section("tests on each backend")
     for library in ("no backend", *map(str, Backend)):
-        outcomes = counts.get(library, Counter())
-        terminalreporter.line(
-            f"{library:<26}" + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items())
-        )
+        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in counts.get(library, {}).items())
+        terminalreporter.line(f"{library:<26}{outcomes or 'none'}")
     for reason, times in reasons.most_common():
         terminalreporter.line(f"{times} skipped: {reason}")
 
@@ -82,3 +80,9 @@ def array(library: Backend, xp: Any) -> Callable[..., Any]:
         return make_array(library, xp, values, dtype)
 
     return make
+
+
+@pytest.fixture
+def function(request: pytest.FixtureRequest, xp: Any) -> Any:  # noqa: ARG001 (it patches the module)
+    """Give the function of an indirect parameter as the test's module has it: jitted, or lazy."""
+    return getattr(request.module, request.param.__name__)

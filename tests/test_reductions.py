@@ -19,6 +19,12 @@ from tests.backends import Backend, to_numpy
 for function in (log_softmax, logmeanexp, logsumexp, softmax):
     lazy_xp_function(function)
 
+each_function = pytest.mark.parametrize(
+    "function",
+    [logsumexp, logmeanexp, softmax, log_softmax],
+    indirect=True,
+    ids=lambda f: f.__name__,
+)
 INF, NAN, PI = math.inf, math.nan, math.pi
 
 
@@ -320,12 +326,12 @@ class TestComplex:
 
 class TestDtypes:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    @pytest.mark.parametrize("function", [logsumexp, logmeanexp, softmax, log_softmax])
+    @each_function
     def test_kept(self, xp: Any, array: Any, dtype: str, function: Any) -> None:
         assert function(array([1.0, 2.0], dtype)).dtype == getattr(xp, dtype)
 
     @pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "int64"])
-    @pytest.mark.parametrize("function", [logsumexp, logmeanexp, softmax, log_softmax])
+    @each_function
     def test_integers(self, xp: Any, array: Any, dtype: str, function: Any) -> None:
         x = array([0, 1, 1], dtype)
         real = xp.__array_namespace_info__().default_dtypes()["real floating"]
@@ -433,7 +439,7 @@ class TestShapes:
 class TestPlace:
     """Results stay where their arguments are, and arguments stay as they are."""
 
-    @pytest.mark.parametrize("function", [logsumexp, logmeanexp, softmax, log_softmax])
+    @each_function
     def test_namespace_and_device(self, array: Any, function: Any) -> None:
         x = array([1.0, 2.0, 3.0])
         out = function(x, axis=0, where=array([True, True, False]))

@@ -31,6 +31,43 @@ class State(NamedTuple):
     sign: Array | None = None
 
 
+def state_of(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> State:
+    """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
+    x, sign, angle = _terms(xp, a, b, where)
+    return lift(xp, x, axes, sign, angle)
+
+
+def _terms(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None
+) -> tuple[Array, Array | None, Array | None]:
+    """Return x, sign and angle of the terms ``b * exp(a) = sign * exp(x + 1j * angle)``."""
+    x, sign, angle = a, None, None
+    if is_complex(xp, a.dtype):
+        x, angle = xp.real(a), xp.imag(a)
+    if b is not None:
+        there = b != 0
+        # Constants to differentiation: the sign, exactly 1 or -1 or 0, carries the derivative by
+        # the weight, which so exists where the weight is 0.
+        size = constant(xp.where(there, xp.abs(b), 1.0))
+        if is_complex(xp, b.dtype):
+            sign = xp.astype(there, x.dtype)
+            turn = xp.atan2(xp.imag(b), xp.real(b))
+            angle = turn if angle is None else angle + turn
+        else:
+            infinite = xp.isinf(size)
+            sign = xp.where(infinite, xp.sign(b), b / xp.where(infinite, 1.0, size))
+        x = xp.where(there | xp.isfinite(x), x + xp.log(size), -xp.inf)
+    if where is not None:
+        x = xp.where(where, x, -xp.inf)
+        sign = None if sign is None else xp.where(where, sign, 0.0)
+    if angle is not None:
+        there = x != -xp.inf if sign is None else (x != -xp.inf) & (sign != 0)
+        angle = xp.where(there, angle, 0.0)
+    return x, sign, angle
+
+
 def lift(
     xp: Namespace,
     x: Array,
@@ -151,6 +188,20 @@ def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
     else:
         size, phase = _log1p_signed(xp, rest)
     return peak + size, sign * phase
+
+
+def logarithm(xp: Namespace, size: Array, sign: Array | None) -> Array:
+    """Return the logarithm of a sum from the logarithm of its magnitude and its sign."""
+    if sign is None:
+        return size
+    if is_complex(xp, sign.dtype):
+        return as_complex(xp, size, angle(xp, sign))
+    return xp.where(sign < 0, xp.nan, size)
+
+
+def angle(xp: Namespace, phase: Array) -> Array:
+    """Return the angle of a number of magnitude 1, in (-pi, pi]."""
+    return xp.atan2(xp.imag(phase) + 0.0, xp.real(phase))  # -0.0 + 0.0 is 0.0
 
 
 def _log1p_signed(xp: Namespace, rest: Array) -> tuple[Array, Array]:

@@ -15,6 +15,10 @@ Array: TypeAlias = Any
 Namespace: TypeAlias = Any
 DType: TypeAlias = Any
 
+# What NumPy could report is meant to happen here, such as exp(-1000) vanishing beside a peak.
+quiet = np.errstate(all="ignore")
+
+_OPTIONAL = ("b", "where")
 _NARROW = ("float16", "bfloat16")
 
 
@@ -26,14 +30,13 @@ def arguments(
     Arrays keep their namespace and device. Python numbers and lists join the arrays beside them;
     where there are none they become NumPy arrays, as any object with ``__array__`` does. Integers
     and booleans count as the namespace's default real dtype, and a Python number takes the dtype
-    of the arrays beside it. A number or mask of None stays None.
+    of the arrays beside it. Weights or a mask of None stay None.
     """
     values = {**numbers, "where": where}
     for name, value in values.items():
         refuse_containers(name, value)
-    first = next(iter(numbers))
-    if numbers[first] is None:
-        raise TypeError(_not_numeric(first, "NoneType"))
+        if value is None and name not in _OPTIONAL:
+            raise TypeError(_not_numeric(name, "NoneType"))
     arrays = {name: value for name, value in values.items() if _is_array(value)}
     xp = _shared_namespace(xp, arrays)
     device = _shared_device(arrays)
@@ -182,6 +185,14 @@ def working_dtype(xp: Namespace, dtype: DType) -> DType:
     return xp.float32 if _dtype_name(dtype) in _NARROW else dtype
 
 
+def working(xp: Namespace, array: Array, dtype: DType) -> Array:
+    """Return the array in the dtype to calculate in; real arrays stay real."""
+    dtype = working_dtype(xp, dtype)
+    if not is_complex(xp, array.dtype):
+        dtype = real_dtype(xp, dtype)
+    return array if array.dtype == dtype else xp.astype(array, dtype)
+
+
 def exact_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return the dtype in which the library's elementary functions err by less than 2 roundoffs.
 
@@ -256,6 +267,16 @@ def broadcast_mask(xp: Namespace, where: Array, like: Array) -> Array:
             f"{tuple(like.shape)}: give where a shape that fits into it."
         )
     return where
+
+
+def finished(
+    xp: Namespace, out: Array, dtype: DType, axes: tuple[int, ...] = (), keepdims: bool = True
+) -> Any:
+    """Return a result in its dtype and shape."""
+    if not keepdims and axes:
+        out = xp.squeeze(out, axis=axes)
+    # NumPy's users expect a scalar where no axis is left.
+    return xp.astype(out, dtype, copy=False)[() if out.ndim == 0 else ...]
 
 
 def constant(array: Array) -> Array:

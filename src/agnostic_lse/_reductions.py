@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import _logsum
 from ._elementary import expm1, log1p
 from ._logsum import State
@@ -19,19 +17,18 @@ from ._namespace import (
     broadcast,
     broadcast_mask,
     constant,
+    finished,
     is_complex,
+    quiet,
     real_dtype,
     reduced_axes,
-    working_dtype,
+    working,
 )
 
 Axis = int | Sequence[int] | None
 
-# What NumPy could report is meant to happen here, such as exp(-1000) vanishing beside a peak.
-_quiet = np.errstate(all="ignore")
 
-
-@_quiet
+@quiet
 def logsumexp(
     a: Any,
     axis: Axis = None,
@@ -118,18 +115,18 @@ def logsumexp(
     1.541325 -1.0
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    size, sign = _logsum.value(xp, _lift(xp, a, b, where, axes))
+    size, sign = _logsum.value(xp, _logsum.state_of(xp, a, b, where, axes))
     if not return_sign:
-        return _finished(xp, _logarithm(xp, size, sign), dtype, axes, keepdims)
+        return finished(xp, _logsum.logarithm(xp, size, sign), dtype, axes, keepdims)
     if sign is None:
         sign = xp.where(xp.isnan(size), size, xp.astype(size != -xp.inf, size.dtype))
     return (
-        _finished(xp, size, real_dtype(xp, dtype), axes, keepdims),
-        _finished(xp, sign, dtype, axes, keepdims),
+        finished(xp, size, real_dtype(xp, dtype), axes, keepdims),
+        finished(xp, sign, dtype, axes, keepdims),
     )
 
 
-@_quiet
+@quiet
 def logmeanexp(
     a: Any,
     axis: Axis = None,
@@ -195,7 +192,7 @@ def logmeanexp(
     0.357374
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    state = _lift(xp, a, b, where, axes)
+    state = _logsum.state_of(xp, a, b, where, axes)
     weight, mass = _weights(xp, a, b, where, axes)
     if is_complex(xp, dtype):
         out = _complex_log_quotient(xp, state, mass)
@@ -203,7 +200,7 @@ def logmeanexp(
         out = _real_log_mean(xp, a, weight, axes, _real_log_quotient(xp, state, mass))
     massless = (mass.rest == -1) & (mass.peak != -xp.inf)
     out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
-    return _finished(xp, out, dtype, axes, keepdims)
+    return finished(xp, out, dtype, axes, keepdims)
 
 
 def _weights(
@@ -214,7 +211,7 @@ def _weights(
     if b is not None:
         b = b if where is None else xp.where(where, b, xp.zeros_like(b))
         weight = _quotient(xp, b, _logsum.highest(xp, xp.abs(b), axes))
-        return weight, _lift(xp, xp.zeros_like(real), b, None, axes)
+        return weight, _logsum.state_of(xp, xp.zeros_like(real), b, None, axes)
     weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
     count = _logsum.total(xp, weight, axes)
     peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
@@ -237,7 +234,7 @@ def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     size = size - xp.where(mass_size == -xp.inf, 0.0, mass_size)
     if turn is not None:
         phase = phase * (xp.conj(turn) if is_complex(xp, turn.dtype) else turn)
-    return as_complex(xp, size, _angle(xp, phase))
+    return as_complex(xp, size, _logsum.angle(xp, phase))
 
 
 def _real_log_mean(
@@ -268,7 +265,7 @@ def _quotient(xp: Namespace, dividend: Array, divisor: Array) -> Array:
     return dividend / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
 
 
-@_quiet
+@quiet
 def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | None = None) -> Any:
     r"""Exponentials divided by their sum, ``exp(x) / sum(exp(x))``.
 
@@ -314,15 +311,15 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
     """
     xp, dtype, x, axes = _scores(xp, axis, x, where)
     if 0 in x.shape:
-        return _finished(xp, x, dtype)
+        return finished(xp, x, dtype)
     peak = _logsum.highest(xp, x, axes)
     scaled = _logsum.exp_relative(xp, x, peak)
     whole = 1 + _logsum.rest_of(xp, x, peak, scaled, axes)
     infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
-    return _finished(xp, xp.where(xp.isinf(peak), infinite, scaled / whole), dtype)
+    return finished(xp, xp.where(xp.isinf(peak), infinite, scaled / whole), dtype)
 
 
-@_quiet
+@quiet
 def log_softmax(
     x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | None = None
 ) -> Any:
@@ -372,12 +369,12 @@ def log_softmax(
     """
     xp, dtype, x, axes = _scores(xp, axis, x, where)
     if 0 in x.shape:
-        return _finished(xp, x, dtype)
+        return finished(xp, x, dtype)
     peak, rest, _ = _logsum.lift(xp, x, axes)
     log_whole = log1p(xp, rest)
     infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
     finite = _logsum.relative(xp, x, peak) - log_whole
-    return _finished(xp, xp.where(xp.isinf(peak), infinite, finite), dtype)
+    return finished(xp, xp.where(xp.isinf(peak), infinite, finite), dtype)
 
 
 def _prepared(
@@ -385,9 +382,9 @@ def _prepared(
 ) -> tuple[Namespace, DType, Array, Array | None, Array | None, tuple[int, ...]]:
     """Return the arguments as arrays of one shape, nowhere empty along the axes."""
     xp, dtype, (a, b), where = arguments(xp, where=where, a=a, b=b)
-    a = _working(xp, a, dtype)
+    a = working(xp, a, dtype)
     if b is not None:
-        a, b = broadcast(xp, a=a, b=_working(xp, b, dtype))
+        a, b = broadcast(xp, a=a, b=working(xp, b, dtype))
     if where is not None:
         where = broadcast_mask(xp, where, a)
     axes = reduced_axes(axis, a.ndim)
@@ -404,74 +401,7 @@ def _scores(
     xp, dtype, (x,), where = arguments(xp, where=where, x=x)
     if is_complex(xp, dtype):
         raise TypeError(f"x has dtype {dtype}, but real numbers were expected: take xp.real(x).")
-    x = _working(xp, x, dtype)
+    x = working(xp, x, dtype)
     if where is not None:
         x = xp.where(broadcast_mask(xp, where, x), x, -xp.inf)
     return xp, dtype, x, reduced_axes(axis, x.ndim)
-
-
-def _working(xp: Namespace, array: Array, dtype: DType) -> Array:
-    """Return the array in the dtype to calculate in; real arrays stay real."""
-    dtype = working_dtype(xp, dtype)
-    if not is_complex(xp, array.dtype):
-        dtype = real_dtype(xp, dtype)
-    return array if array.dtype == dtype else xp.astype(array, dtype)
-
-
-def _lift(
-    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
-) -> State:
-    x, sign, angle = _terms(xp, a, b, where)
-    return _logsum.lift(xp, x, axes, sign, angle)
-
-
-def _terms(
-    xp: Namespace, a: Array, b: Array | None, where: Array | None
-) -> tuple[Array, Array | None, Array | None]:
-    """Return x, sign and angle of the terms ``b * exp(a) = sign * exp(x + 1j * angle)``."""
-    x, sign, angle = a, None, None
-    if is_complex(xp, a.dtype):
-        x, angle = xp.real(a), xp.imag(a)
-    if b is not None:
-        there = b != 0
-        # Constants to differentiation: the sign, exactly 1 or -1 or 0, carries the derivative by
-        # the weight, which so exists where the weight is 0.
-        size = constant(xp.where(there, xp.abs(b), 1.0))
-        if is_complex(xp, b.dtype):
-            sign = xp.astype(there, x.dtype)
-            turn = xp.atan2(xp.imag(b), xp.real(b))
-            angle = turn if angle is None else angle + turn
-        else:
-            infinite = xp.isinf(size)
-            sign = xp.where(infinite, xp.sign(b), b / xp.where(infinite, 1.0, size))
-        x = xp.where(there | xp.isfinite(x), x + xp.log(size), -xp.inf)
-    if where is not None:
-        x = xp.where(where, x, -xp.inf)
-        sign = None if sign is None else xp.where(where, sign, 0.0)
-    if angle is not None:
-        there = x != -xp.inf if sign is None else (x != -xp.inf) & (sign != 0)
-        angle = xp.where(there, angle, 0.0)
-    return x, sign, angle
-
-
-def _logarithm(xp: Namespace, size: Array, sign: Array | None) -> Array:
-    """Return the logarithm of a sum from the logarithm of its magnitude and its sign."""
-    if sign is None:
-        return size
-    if is_complex(xp, sign.dtype):
-        return as_complex(xp, size, _angle(xp, sign))
-    return xp.where(sign < 0, xp.nan, size)
-
-
-def _angle(xp: Namespace, phase: Array) -> Array:
-    """Return the angle of a number of magnitude 1, in (-pi, pi]."""
-    return xp.atan2(xp.imag(phase) + 0.0, xp.real(phase))  # -0.0 + 0.0 is 0.0
-
-
-def _finished(
-    xp: Namespace, out: Array, dtype: DType, axes: tuple[int, ...] = (), keepdims: bool = True
-) -> Any:
-    if not keepdims and axes:
-        out = xp.squeeze(out, axis=axes)
-    # NumPy's users expect a scalar where no axis is left.
-    return xp.astype(out, dtype, copy=False)[() if out.ndim == 0 else ...]

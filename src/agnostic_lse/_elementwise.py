@@ -1,0 +1,453 @@
+"""Arithmetic on logarithms, entry by entry.
+
+Each public function names a kernel, which follows its formula on real arrays of one shape, and
+`_entrywise` runs it: in the dtype that keeps the digits, and on Dask block by block.
+
+Where a kernel takes one of two formulas, the arguments of the other are replaced by harmless ones
+first: the branch that is not taken must have finite derivatives, since 0 times infinity is nan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import array_api_compat as compat
+
+from . import _logsum
+from ._elementary import expm1, log1p
+from ._namespace import (
+    Array,
+    DType,
+    Namespace,
+    arguments,
+    broadcast,
+    constant,
+    exact_dtype,
+    finished,
+    is_complex,
+    quiet,
+    working,
+)
+
+_LOG_2 = math.log(2)
+
+
+@quiet
+def logaddexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of a sum of two exponentials, ``log(exp(x1) + exp(x2))``.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Exponents, real or complex, broadcast against each other.
+    xp : namespace, optional
+        Array namespace of the arguments, where it is known.
+
+    Returns
+    -------
+    array
+        In the namespace, on the device and of the dtype of `x1` and `x2`; integers and booleans
+        give the namespace's default real dtype.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not numeric, is sparse or masked, or if namespaces are mixed.
+    ValueError
+        If devices are mixed or shapes do not broadcast.
+
+    See Also
+    --------
+    logsumexp : The same along an axis.
+    logsubexp : The same for a difference.
+
+    Notes
+    -----
+    .. math:: \max(x_1, x_2) + \log\bigl(1 + e^{-|x_1 - x_2|}\bigr)
+
+    Its derivatives are exact to every order, where ``x1 == x2`` too.
+
+    Examples
+    --------
+    >>> from agnostic_lse import logaddexp
+    >>> print(logaddexp(-1000.0, -1000.0))
+    -999.3068528194401
+    >>> print(logaddexp(0.0, -40.0))
+    4.248354255291589e-18
+    """
+    xp, dtype, (x1, x2), _ = arguments(xp, x1=x1, x2=x2)
+    if is_complex(xp, dtype):
+        terms = xp.stack(broadcast(xp, **_in_dtype(xp, dtype, x1=x1, x2=x2)))
+        state = _logsum.state_of(xp, terms, None, None, (0,))
+        return finished(xp, _logsum.logarithm(xp, *_logsum.value(xp, state)), dtype, (0,), False)
+    return _entrywise(xp, dtype, _logaddexp, x1=x1, x2=x2)
+
+
+def _logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
+    # Which of the two is called the larger makes no difference to derivatives at ties, since the
+    # formula below is symmetric there. Those of max(x1, x2) and |x1 - x2| do not exist.
+    swap = x2 > x1
+    high, low = xp.where(swap, x2, x1), xp.where(swap, x1, x2)
+    gap = low - xp.where(xp.isinf(high), 0.0, high)
+    return _unless_infinite(xp, high) + log1p(xp, xp.exp(gap))
+
+
+def _unless_infinite(xp: Namespace, x: Array) -> Array:
+    """Return x, an infinity as a constant: nothing changes what is not there."""
+    return xp.where(xp.isinf(x), constant(x), x)
+
+
+@quiet
+def logsubexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of a difference of two exponentials, ``log(exp(x1) - exp(x2))``.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Real exponents, broadcast against each other.
+    xp : namespace, optional
+        Array namespace of the arguments, where it is known.
+
+    Returns
+    -------
+    array
+        In the namespace, on the device and of the dtype of `x1` and `x2`; integers and booleans
+        give the namespace's default real dtype. -inf where ``x1 == x2``, nan where ``x1 < x2`` and
+        where both are +inf.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real, is sparse or masked, or if namespaces are mixed.
+    ValueError
+        If devices are mixed or shapes do not broadcast.
+
+    See Also
+    --------
+    logaddexp : The same for a sum.
+    log1mexp : The same for ``x1 = 0``.
+    logsumexp : Sums of any signs, through its weights `b`.
+
+    Notes
+    -----
+    .. math:: x_1 + \log\bigl(1 - e^{x_2 - x_1}\bigr)
+
+    Examples
+    --------
+    >>> from agnostic_lse import logsubexp
+    >>> print(logsubexp(-1000.0, -1001.0))
+    -1000.4586751453871
+    >>> print(logsubexp(0.0, -40.0))
+    -4.248354255291589e-18
+    """
+    xp, dtype, (x1, x2), _ = arguments(xp, x1=x1, x2=x2)
+    return _entrywise(xp, dtype, _logsubexp, x1=x1, x2=x2)
+
+
+def _logsubexp(xp: Namespace, x1: Array, x2: Array) -> Array:
+    absent = x2 == -xp.inf
+    gap = xp.where(absent, -xp.inf, x2 - xp.where(absent, 0.0, x1))
+    return _unless_infinite(xp, x1) + _log1mexp(xp, gap)
+
+
+@quiet
+def log1mexp(x: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of the complement of a probability kept as a logarithm, ``log(1 - exp(x))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real exponents, at most 0.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype. -inf where `x` is 0, nan above.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, is sparse or masked.
+
+    See Also
+    --------
+    log1pexp : The logarithm of ``1 + exp(x)``.
+    logexpm1 : The logarithm of ``exp(x) - 1``.
+
+    Notes
+    -----
+    With -log 2 between them, where both probabilities are 1/2 [1]_,
+
+    .. math::
+       \log(-\operatorname{expm1}(x)) \quad\text{above and}\quad
+       \operatorname{log1p}(-e^x) \quad\text{below.}
+
+    References
+    ----------
+    .. [1] M. Mächler, "Accurately computing log(1 - exp(-abs(a)))", vignette of the R package
+       Rmpfr (2012).
+
+    Examples
+    --------
+    >>> from agnostic_lse import log1mexp
+    >>> print(log1mexp([-1e-20, -40.0]).tolist())
+    [-46.051701859880914, -4.248354255291589e-18]
+    """
+    xp, dtype, (x,), _ = arguments(xp, x=x)
+    return _entrywise(xp, dtype, _log1mexp, x=x)
+
+
+def _log1mexp(xp: Namespace, x: Array) -> Array:
+    # The errors of expm1 and of exp reach the result multiplied by (1 - p) / (p |log p|), with p
+    # the result's exponential, and by p / ((1 - p) |log(1 - p)|): each at most 1.44 on its side of
+    # p = 1/2, and without bound on the other.
+    near = x > -_LOG_2
+    return xp.where(
+        near,
+        xp.log(-expm1(xp, xp.where(near, x, -1.0))),
+        log1p(xp, -xp.exp(xp.where(near, -1.0, x))),
+    )
+
+
+@quiet
+def log1pexp(x: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of one plus an exponential, ``log(1 + exp(x))``, also called softplus.
+
+    Parameters
+    ----------
+    x : array_like
+        Real exponents.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, is sparse or masked.
+
+    See Also
+    --------
+    logexpm1 : Its inverse.
+    logaddexp : The same for two exponents.
+    log_expit : The same with both signs turned.
+
+    Notes
+    -----
+    .. math:: \max(x, 0) + \log\bigl(1 + e^{-|x|}\bigr)
+
+    Examples
+    --------
+    >>> from agnostic_lse import log1pexp
+    >>> print(log1pexp([-40.0, 0.0, 1000.0]).tolist())
+    [4.248354255291589e-18, 0.6931471805599453, 1000.0]
+    """
+    xp, dtype, (x,), _ = arguments(xp, x=x)
+    return _entrywise(xp, dtype, _log1pexp, x=x)
+
+
+def _log1pexp(xp: Namespace, x: Array) -> Array:
+    return _logaddexp(xp, x, xp.zeros_like(x))
+
+
+@quiet
+def logexpm1(x: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of an exponential minus one, ``log(exp(x) - 1)``, the inverse of `log1pexp`.
+
+    Parameters
+    ----------
+    x : array_like
+        Real exponents, at least 0.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype. -inf where `x` is 0, nan below.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, is sparse or masked.
+
+    See Also
+    --------
+    log1pexp : Its inverse.
+    logsubexp : The same for two exponents.
+
+    Notes
+    -----
+    .. math::
+       \log(\operatorname{expm1}(x)) \quad\text{below 1 and}\quad
+       x + \operatorname{log1p}(-e^{-x}) \quad\text{above.}
+
+    Examples
+    --------
+    >>> from agnostic_lse import log1pexp, logexpm1
+    >>> print(logexpm1([1e-20, 1000.0]).tolist())
+    [-46.051701859880914, 1000.0]
+    >>> print(logexpm1(log1pexp(-40.0)))
+    -40.0
+    """
+    xp, dtype, (x,), _ = arguments(xp, x=x)
+    return _entrywise(xp, dtype, _logexpm1, x=x)
+
+
+def _logexpm1(xp: Namespace, x: Array) -> Array:
+    # Either formula would do between 1/2 and where exp overflows. Beside the zero at log 2 the
+    # first is the better one: there the second takes the difference of two numbers near 0.7.
+    near = x < 1
+    far = _unless_infinite(xp, xp.where(near, 1.0, x))
+    return xp.where(
+        near,
+        xp.log(expm1(xp, xp.where(near, x, 1.0))),
+        far + log1p(xp, -xp.exp(-far)),
+    )
+
+
+@quiet
+def log_expit(x: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of the logistic function, ``log(1 / (1 + exp(-x)))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, the logarithms of odds.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, is sparse or masked.
+
+    See Also
+    --------
+    logit : The inverse of the logistic function.
+    log1pexp : The same with both signs turned.
+
+    Notes
+    -----
+    .. math:: \min(x, 0) - \log\bigl(1 + e^{-|x|}\bigr)
+
+    The logarithm of the complementary probability is ``log_expit(-x)``.
+
+    Examples
+    --------
+    >>> from agnostic_lse import log_expit
+    >>> print(log_expit([-1000.0, 0.0, 40.0]).tolist())
+    [-1000.0, -0.6931471805599453, -4.248354255291589e-18]
+    """
+    xp, dtype, (x,), _ = arguments(xp, x=x)
+    return _entrywise(xp, dtype, _log_expit, x=x)
+
+
+def _log_expit(xp: Namespace, x: Array) -> Array:
+    return -_log1pexp(xp, -x)
+
+
+@quiet
+def logit(p: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of the odds of a probability, ``log(p / (1 - p))``.
+
+    Parameters
+    ----------
+    p : array_like
+        Probabilities, from 0 to 1.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `p`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype. -inf where `p` is 0, +inf where it is 1,
+        and nan outside.
+
+    Raises
+    ------
+    TypeError
+        If `p` is not real, is sparse or masked.
+
+    See Also
+    --------
+    log_expit : The logarithm of the inverse.
+
+    Notes
+    -----
+    .. math::
+       \operatorname{log1p}\Bigl(\frac{2 p - 1}{1 - p}\Bigr)
+       \quad\text{from 1/4 to 3/4 and}\quad
+       \log\Bigl(\frac{p}{1 - p}\Bigr) \quad\text{outside.}
+
+    A probability close to 1 has few digits left. Where its logarithm is at hand, take
+    ``log_p - log1mexp(log_p)`` instead.
+
+    Examples
+    --------
+    >>> from agnostic_lse import logit
+    >>> print(logit([0.0, 1e-300, 0.5, 0.5 + 2**-50]).tolist())
+    [-inf, -690.7755278982137, 0.0, 3.552713678800501e-15]
+    """
+    xp, dtype, (p,), _ = arguments(xp, p=p)
+    return _entrywise(xp, dtype, _logit, p=p)
+
+
+def _logit(xp: Namespace, p: Array) -> Array:
+    # 2p - 1 is exact from 1/4 on and 1 - p from 1/2 on, by Sterbenz' lemma, so that nothing is lost
+    # beside the zero at 1/2. Outside, the logarithm is larger than 1 and divides the error.
+    near = (p > 0.25) & (p < 0.75)
+    inner, outer = xp.where(near, p, 0.5), xp.where(near, 0.5, p)
+    return xp.where(near, log1p(xp, (2 * inner - 1) / (1 - inner)), xp.log(outer / (1 - outer)))
+
+
+def _entrywise(
+    xp: Namespace, dtype: DType, kernel: Callable[..., Array], **numbers: Array
+) -> Array:
+    """Return what a kernel makes of real arrays, in the dtype asked for."""
+    if is_complex(xp, dtype):
+        name = next(name for name, array in numbers.items() if is_complex(xp, array.dtype))
+        raise TypeError(
+            f"{name} has dtype {numbers[name].dtype}, but real numbers were expected: "
+            "take xp.real of it, or logsumexp, whose weights b may be negative."
+        )
+    arrays = broadcast(xp, **_in_dtype(xp, dtype, **numbers))
+    if compat.is_dask_namespace(xp):
+        import dask.array as da  # loaded already, since the arrays are its own
+
+        return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
+    return finished(xp, _exactly(xp, kernel, *arrays), dtype)
+
+
+def _in_dtype(xp: Namespace, dtype: DType, **numbers: Array) -> dict[str, Array]:
+    return {name: working(xp, array, dtype) for name, array in numbers.items()}
+
+
+@quiet
+def _of_block(kernel: Callable[..., Array], dtype: DType, *blocks: Array) -> Array:
+    xp = compat.array_namespace(*blocks)
+    return xp.astype(_exactly(xp, kernel, *blocks), dtype, copy=False)
+
+
+def _exactly(xp: Namespace, kernel: Callable[..., Array], *arrays: Array) -> Array:
+    exact = exact_dtype(xp, arrays[0].dtype)
+    return kernel(xp, *(xp.astype(array, exact, copy=False) for array in arrays))
