@@ -36,7 +36,7 @@ INF, NAN = math.inf, math.nan
 TINY = 4.248354255291589e-18  # log(1 + exp(-40)), and 0 where the sum is formed first
 
 
-def each(functions: Sequence[Any], indirect: bool) -> Any:
+def each(functions: Sequence[Any], indirect: bool) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "function", functions, indirect=indirect, ids=lambda f: f.__name__
     )
