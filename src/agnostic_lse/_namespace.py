@@ -193,6 +193,15 @@ def working(xp: Namespace, array: Array, dtype: DType) -> Array:
     return array if array.dtype == dtype else xp.astype(array, dtype)
 
 
+def real_working(xp: Namespace, name: str, array: Array, dtype: DType) -> Array:
+    """Return the array in the dtype to calculate in, unless it is complex."""
+    if is_complex(xp, dtype):
+        raise TypeError(
+            f"{name} has dtype {dtype}, but real numbers were expected: take xp.real({name})."
+        )
+    return working(xp, array, dtype)
+
+
 def exact_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return the dtype in which the library's elementary functions err by less than 2 roundoffs.
 
@@ -240,6 +249,15 @@ def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]
     if len(set(axes)) < len(axes):
         raise ValueError(f"axis {axis!r} names an axis more than once: name each one once.")
     return axes
+
+
+def one_axis(axis: int, ndim: int) -> int:
+    """Return an axis, counted from the front."""
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"axis must be None or an integer, but {axis!r} was given.") from None
+    return reduced_axes(axis, ndim)[0]
 
 
 def _axis_range(ndim: int) -> str:

@@ -21,6 +21,7 @@ from ._namespace import (
     is_complex,
     quiet,
     real_dtype,
+    real_working,
     reduced_axes,
     working,
 )
@@ -399,9 +400,7 @@ def _scores(
 ) -> tuple[Namespace, DType, Array, tuple[int, ...]]:
     """Return the argument of a softmax as a real array, -inf where a term is not there."""
     xp, dtype, (x,), where = arguments(xp, where=where, x=x)
-    if is_complex(xp, dtype):
-        raise TypeError(f"x has dtype {dtype}, but real numbers were expected: take xp.real(x).")
-    x = working(xp, x, dtype)
+    x = real_working(xp, "x", x, dtype)
     if where is not None:
         x = xp.where(broadcast_mask(xp, where, x), x, -xp.inf)
     return xp, dtype, x, reduced_axes(axis, x.ndim)

@@ -1,0 +1,246 @@
+"""Cumulative sums of exponentials: a scan of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+from . import _logsum
+from ._logsum import State
+from ._namespace import (
+    Array,
+    Namespace,
+    arguments,
+    constant,
+    finished,
+    one_axis,
+    quiet,
+    real_working,
+)
+
+
+@quiet
+def logcumsumexp(
+    x: Any,
+    axis: int | None = None,
+    *,
+    reverse: bool = False,
+    include_initial: bool = False,
+    xp: Namespace | None = None,
+) -> Any:
+    r"""Logarithms of the cumulative sums of exponentials, ``log(cumsum(exp(x)))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real exponents.
+    axis : int or None, default None
+        Axis to sum along; None sums over all entries, in the order of ``reshape(x, -1)``.
+    reverse : bool, default False
+        Sum from the end.
+    include_initial : bool, default False
+        Begin with the empty sum, -inf, so that the axis is longer by one; with `reverse` it stands
+        at the end.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, but for `include_initial` and ``axis=None``, in its namespace, on its
+        device and of its dtype; integers and booleans give the namespace's default real dtype. nan
+        from a nan on.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, is sparse or masked, or if `axis` is not an integer.
+    ValueError
+        If `axis` is out of range.
+
+    See Also
+    --------
+    logsumexp : The last of these.
+
+    Notes
+    -----
+    .. math:: y_k = \log \sum_{i \le k} e^{x_i}
+
+    Each sum is kept relative to the largest term so far, so that nothing that comes later takes
+    digits from it. The work is proportional to the length, and no sum goes through more than
+    ``2 log2(n)`` additions.
+
+    Examples
+    --------
+    >>> from agnostic_lse import logcumsumexp
+    >>> print(logcumsumexp([0.0, -40.0, 1000.0]).tolist())
+    [0.0, 4.248354255291589e-18, 1000.0]
+    >>> print(logcumsumexp([0.0, 0.0, 0.0], reverse=True, include_initial=True).round(3))
+    [ 1.099  0.693  0.      -inf]
+    """
+    xp, dtype, (x,), _ = arguments(xp, x=x)
+    x = real_working(xp, "x", x, dtype)
+    if axis is None:
+        x, axis = xp.reshape(x, (-1,)), 0
+    axis = one_axis(axis, x.ndim)
+    if reverse:
+        x = xp.flip(x, axis=axis)
+    out = x if 0 in x.shape else _logcumsumexp(xp, x, axis)
+    if include_initial:
+        shape = tuple(1 if place == axis else length for place, length in enumerate(x.shape))
+        nothing = xp.full(shape, -xp.inf, dtype=x.dtype, device=compat.device(x))
+        out = xp.concat([nothing, out], axis=axis)
+    return finished(xp, xp.flip(out, axis=axis) if reverse else out, dtype)
+
+
+def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
+    if compat.is_dask_namespace(xp):
+        return _over_blocks(x, axis)
+    return _logsum.value(xp, prefixes(xp, x, axis))[0]
+
+
+def prefixes(xp: Namespace, x: Array, axis: int) -> State:
+    """Return for each place along the axis the state of the sum up to it.
+
+    Let Q be the largest exponent so far, without its fraction, and s the sum of all terms so far
+    but the largest, relative to exp(Q). With each term s grows by it, or by the one that was the
+    largest before: a linear recurrence, ``s[k] = d[k] * s[k - 1] + c[k]`` where d takes s from one
+    Q to the next. Were the largest exponent itself in the place of Q, a slowly rising sequence
+    would rescale s at each step, and round it as often; Q changes by 1 at least, so that what was
+    rounded often counts for nothing any more. The fraction is dropped towards 0, where exponents
+    near 0 keep their digits.
+    """
+    value = constant(x)
+    peak = _highest_so_far(xp, value, axis)
+    before = _shifted(xp, peak, axis, -xp.inf)
+    base = xp.trunc(peak)
+    base_before = _shifted(xp, base, axis, -xp.inf)
+    decay = xp.where(base_before == base, 1.0, xp.exp(base_before - base))
+    base = xp.where(xp.isinf(base), 0.0, base)
+    rises = value > before
+    terms = xp.exp(xp.where(rises, before, x) - base)
+    to_peak = xp.where(xp.isinf(peak), 0.0, xp.exp(base - peak))
+    if value is not x:
+        # The new largest term counts for 0 here, and for its derivatives.
+        own = xp.exp(x - xp.where(xp.isfinite(value), value, 0.0)) - 1
+        terms = terms + xp.where(rises & xp.isfinite(value), own * xp.exp(peak - base), 0.0)
+    _, rest = _accumulated(xp, _linear, (decay, terms), axis)
+    return State(peak, xp.where(xp.isinf(peak), 0.0, rest * to_peak))
+
+
+Arrays = tuple[Array, ...]
+
+
+def _linear(_: Namespace, one: Arrays, other: Arrays) -> Arrays:
+    """Return one linear map after another."""
+    return one[0] * other[0], other[0] * one[1] + other[1]
+
+
+def _highest_so_far(xp: Namespace, x: Array, axis: int) -> Array:
+    if compat.is_numpy_namespace(xp):
+        return np.maximum.accumulate(x, axis=axis)
+    (peak,) = _accumulated(xp, lambda xp, one, other: (xp.maximum(*one, *other),), (x,), axis)
+    return peak
+
+
+def _accumulated(
+    xp: Namespace,
+    combine: Callable[[Namespace, Arrays, Arrays], Arrays],
+    arrays: Arrays,
+    axis: int,
+) -> Arrays:
+    """Return for each place along the axis what an associative operation makes of all up to it.
+
+    Neighbours are combined, the results for these pairs found, and each of them combined with the
+    one entry that follows: 2n operations in 2 log2(n) steps.
+    """
+    length = arrays[0].shape[axis]
+    if length < 2:
+        return arrays
+
+    def cut(arrays: Arrays, start: int, stop: int | None, step: int = 1) -> Arrays:
+        places = ((slice(None),) * axis) + (slice(start, stop, step), ...)
+        return tuple(array[places] for array in arrays)
+
+    even, odd = cut(arrays, 0, None, 2), cut(arrays, 1, None, 2)
+    up_to_odd = _accumulated(xp, combine, combine(xp, cut(even, 0, length // 2), odd), axis)
+    later = (length - 1) // 2
+    up_to_even = combine(xp, cut(up_to_odd, 0, later), cut(even, 1, None))
+
+    def interleaved(first: Array, at_odd: Array, last_odd: Array, at_even: Array) -> Array:
+        shape = tuple(2 * n if place == axis else n for place, n in enumerate(at_even.shape))
+        in_turn = xp.reshape(xp.stack((at_odd, at_even), axis=axis + 1), shape)
+        return xp.concat((first, in_turn, last_odd), axis=axis)
+
+    parts = (cut(even, 0, 1), cut(up_to_odd, 0, later), cut(up_to_odd, later, None), up_to_even)
+    return tuple(map(interleaved, *parts))
+
+
+def _shifted(xp: Namespace, x: Array, axis: int, first: float) -> Array:
+    """Return the array moved one place along the axis, with a number in the first place."""
+    places = (slice(None),) * axis
+    start = xp.full_like(x[(*places, slice(0, 1), ...)], first)
+    return xp.concat([start, x[(*places, slice(0, -1), ...)]], axis=axis)
+
+
+def _over_blocks(x: Array, axis: int) -> Array:
+    """Scan a Dask array: each block, and then the states of blocks as a tree."""
+    import dask.array as da  # loaded already, since the array is its own
+    from dask.array.reductions import cumreduction
+
+    chunks = (*x.chunks, (2,))
+    terms = da.map_blocks(_block_of_terms, x, new_axis=x.ndim, chunks=chunks, dtype=x.dtype)
+    states = cumreduction(
+        _block_of_prefixes,
+        _merged_blocks,
+        -np.inf,
+        terms,
+        axis=axis,
+        dtype=x.dtype,
+        method="blelloch",
+        preop=_block_of_totals,
+    )
+    return da.map_blocks(_block_of_values, states, drop_axis=x.ndim, dtype=x.dtype)
+
+
+# Dask scans arrays, so a state travels as one: peak and rest along a last axis of length 2.
+
+
+def _packed(state: State) -> Array:
+    xp = compat.array_namespace(state.peak)
+    return xp.stack((state.peak, state.rest), axis=-1)
+
+
+def _unpacked(block: Array) -> tuple[Namespace, State]:
+    return compat.array_namespace(block), State(block[..., 0], block[..., 1])
+
+
+def _block_of_terms(block: Array) -> Array:
+    return _packed(State(block, compat.array_namespace(block).zeros_like(block)))
+
+
+@quiet
+def _block_of_prefixes(block: Array, axis: int, dtype: Any) -> Array:  # noqa: ARG001 (Dask's)
+    xp, terms = _unpacked(block)
+    return _packed(prefixes(xp, terms.peak, axis))
+
+
+@quiet
+def _block_of_totals(block: Array, axis: int, keepdims: bool) -> Array:  # noqa: ARG001 (Dask's)
+    xp, terms = _unpacked(block)
+    return _packed(_logsum.lift(xp, terms.peak, (axis,)))
+
+
+@quiet
+def _merged_blocks(one: Array, other: Array) -> Array:
+    xp, state = _unpacked(one)
+    return _packed(_logsum.merge(xp, state, _unpacked(other)[1]))
+
+
+@quiet
+def _block_of_values(block: Array) -> Array:
+    xp, state = _unpacked(block)
+    return _logsum.value(xp, state)[0]
