@@ -153,6 +153,10 @@ class TestNothingThere:
         assert derivative.shape == (2, 0, 2)
 
 
+def mean_by_weights(a: Any, b: Any) -> Any:
+    return logmeanexp(a, b=b)
+
+
 class TestWeights:
     POINT = ([0.5, 0.5, -1.0, 800.0], [2.0, -0.5, 1e-3, 0.0])
 
@@ -181,6 +185,26 @@ class TestWeights:
         expected = np.exp(a) / np.sum(b * np.exp(a)) - 1 / b.sum()
         np.testing.assert_allclose(derivative, expected, rtol=1e-10)
 
+    @pytest.mark.parametrize("far", [-1000.0, -INF])
+    def test_by_weights_of_terms_far_below(self, calculus: Calculus, far: float) -> None:
+        for a, b, expected in (
+            ([far, 3.0], [0.0, 1.0], [-1.0, 0.0]),
+            ([far, far, 3.0], [1.0, 0.0, 1.0], [-0.5, -0.5, 0.5]),
+        ):
+            by_b = calculus.jacobian(
+                functools.partial(mean_by_weights, calculus.array(a)), 1, calculus.array(b)
+            )
+            np.testing.assert_allclose(by_b, expected, rtol=1e-15)
+
+    @pytest.mark.parametrize("function", [logsumexp, logmeanexp])
+    def test_masked_weight_without_value(self, calculus: Calculus, function: Any) -> None:
+        a, mask = calculus.array([0.0, 1.0, 2.0]), calculus.array([0.0, 1.0, 1.0]) > 0
+        weighted = lambda b: function(a, b=b, where=mask)  # noqa: E731
+        by_b = calculus.jacobian(weighted, 1, calculus.array([math.nan, 1.0, 1.0]))
+        plain = calculus.jacobian(weighted, 1, calculus.array([7.0, 1.0, 1.0]))
+        np.testing.assert_array_equal(by_b, plain)
+        assert by_b[0] == 0
+
     def test_stays_finite_for_absent_terms(self, calculus: Calculus) -> None:
         a, b = [5.0, 5000.0, math.nan, INF], [1.0, 0.0, 0.0, 0.0]
         weights = calculus.array(b)
@@ -204,6 +228,9 @@ def cases(calculus: Calculus) -> Iterator[tuple[Callable[..., Any], tuple[Any, .
     yield lambda x: softmax(x, axis=1, where=mask), (x,)
     yield lambda x, b: logsumexp(x, axis=1, b=b, return_sign=True)[0], (x, weights)
     yield lambda x, y: logsumexp(x + 1j * y, axis=(0, 1), return_sign=True)[0], (x, weights)
+    real = calculus.xp.real
+    yield lambda x, y: real(logsumexp(x, axis=1, b=y + 1j * (x - y))), (x, weights)
+    yield lambda x, y: real(logmeanexp(x, axis=1, b=y + 1j * (x - y))), (x, weights)
 
 
 def test_finite_differences(calculus: Calculus) -> None:

@@ -23,16 +23,15 @@ exponents = st.one_of(st.floats(-800, 800), st.floats(-3, 3), st.sampled_from([-
 signs = st.sampled_from([-1.0, 0.0, 1.0])
 
 
-def lift(values: Any, sign: Any = None, angle: Any = None) -> State:
-    arrays = [None if v is None else np.asarray(v, dtype=float) for v in (values, sign, angle)]
+def lift(values: Any, sign: Any = None) -> State:
+    x = np.asarray(values, dtype=float)
     with np.errstate(all="ignore"):
-        return _logsum.lift(NUMPY, arrays[0], (0,), arrays[1], arrays[2])
+        return _logsum.lift(NUMPY, x, (0,), None if sign is None else np.asarray(sign))
 
 
 def whole(state: State) -> complex:
     """Return the sum itself, on the scale of its peak being 0."""
-    total = 1 + state.rest
-    return complex((total if state.sign is None else state.sign * total).item())
+    return complex((state.rest + (1 if state.sign is None else state.sign)).item())
 
 
 def assert_same(one: State, other: State, scale: float = 1.0) -> None:
@@ -66,7 +65,15 @@ class TestLift:
     def test_sign_of_the_majority(self) -> None:
         state = lift([1.0, 1.0, 1.0, -40.0], [1.0, -1.0, -1.0, -1.0])
         assert state.sign == -1
-        assert state.rest == math.exp(-41)
+        assert state.rest == -math.exp(-41)
+
+    @pytest.mark.parametrize("phase", [1.0, 1j, np.exp(0.7j)], ids=str)
+    def test_what_is_left_of_a_cancelled_peak(self, phase: complex) -> None:
+        state = lift([0.0, 0.0, -40.0], np.asarray([phase, -phase, 1.0]))
+        assert state.peak == state.sign == 0
+        assert state.rest == math.exp(-40)
+        size, sign = _logsum.value(NUMPY, state)
+        assert (size, sign) == (-40.0, 1.0)
 
 
 class TestMerge:
@@ -92,15 +99,10 @@ class TestMerge:
 
     @given(st.lists(st.tuples(exponents, st.floats(-6, 6)), max_size=8), st.integers(0, 8))
     def test_complex(self, terms: list[tuple[float, float]], cut: int) -> None:
-        x, angle = [x for x, _ in terms], [a for _, a in terms]
-        ones = [1.0] * len(x)
+        x, sign = [x for x, _ in terms], np.exp(1j * np.asarray([a for _, a in terms]))
         with np.errstate(all="ignore"):
-            merged = _logsum.merge(
-                NUMPY,
-                lift(x[:cut], ones[:cut], angle[:cut]),
-                lift(x[cut:], ones[cut:], angle[cut:]),
-            )
-        assert_same(merged, lift(x, ones, angle), scale=len(terms) + 1)
+            merged = _logsum.merge(NUMPY, lift(x[:cut], sign[:cut]), lift(x[cut:], sign[cut:]))
+        assert_same(merged, lift(x, sign), scale=len(terms) + 1)
 
     @given(st.lists(exponents, max_size=5), st.lists(exponents, max_size=5))
     def test_commutes(self, one: list[float], other: list[float]) -> None:
@@ -123,6 +125,16 @@ class TestMerge:
         with np.errstate(all="ignore"):
             assert _logsum.merge(NUMPY, state, nothing)[:2] == state[:2]
             assert _logsum.merge(NUMPY, nothing, state)[:2] == state[:2]
+
+    def test_cancelling(self) -> None:
+        small = lift([-40.0], [1.0])
+        with np.errstate(all="ignore"):
+            nothing = _logsum.merge(NUMPY, lift([0.0], [1.0]), lift([0.0], [-1.0]))
+            assert [part.item() for part in nothing if part is not None] == [0, 0, 0]
+            for one, other in ((nothing, small), (small, nothing)):
+                assert _logsum.value(NUMPY, _logsum.merge(NUMPY, one, other)) == (-40.0, 1.0)
+            refilled = _logsum.merge(NUMPY, nothing, lift([0.0, -40.0], [-1.0, -1.0]))
+        assert _logsum.value(NUMPY, refilled) == (math.log1p(math.exp(-40)), -1.0)
 
     def test_plain_with_signed(self) -> None:
         for pair in ((lift([1.0]), lift([1.0], [-1.0])), (lift([1.0], [-1.0]), lift([1.0]))):

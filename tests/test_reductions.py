@@ -191,6 +191,56 @@ class TestWeights:
         close(log_size, [row[2] for row in rows])
         close(sign, [row[3] for row in rows])
 
+    @pytest.mark.parametrize("complex_weights", [False, True])
+    @pytest.mark.parametrize(
+        ("exponents", "weights", "log_size", "sign"),
+        [
+            ([0.0, 0.0, -40.0], [1.0, -1.0, 1.0], -40.0, 1.0),
+            ([0.0, 0.0, -40.0], [-0.3, 0.3, -1.0], -40.0, -1.0),
+            ([0.0, 0.0, 0.0, 0.0, -700.0], [1.0, -1.0, -1.0, 1.0, 1.0], -700.0, 1.0),
+            ([0.0, 0.0, -INF], [1.0, -1.0, 1.0], -INF, 0.0),
+        ],
+    )
+    def test_what_is_left_when_the_largest_cancel(
+        self,
+        array: Any,
+        exponents: list[float],
+        weights: list[float],
+        log_size: float,
+        sign: float,
+        complex_weights: bool,
+    ) -> None:
+        b = array(weights, "complex128" if complex_weights else None)
+        size, turn = logsumexp(array(exponents), b=b, return_sign=True)
+        close(size, log_size, rtol=1e-15)
+        close(turn, sign)
+
+    def test_mean_of_weights_that_cancel(self, array: Any) -> None:
+        close(logmeanexp(array([1.0, 1.0, 2.0]), b=array([1.0, -1.0, 1e-20])), 2.0)
+        close(logmeanexp(array([1.0, 2.0, 3.0]), b=array([1.0, -1.0, 1e-300])), NAN)
+
+    @pytest.mark.parametrize(
+        ("dtype", "exponents", "weights", "expected"),
+        [
+            ("float32", [-200.0, 0.0], [1e20, 1e-30], -50 * math.log(10)),
+            ("float64", [-1000.0, 0.0], [1e200, 1e-200], -400 * math.log(10)),
+            ("float64", [-1000.0, 0.0], [1e200, -1e-200], NAN),
+            ("float32", [0.0, 1.0], [2.5e38, 2.5e38], 0.6201145069582775),
+            ("float64", [0.0, 1.0], [1.6e308, 1.6e308], 0.6201145069582775),
+        ],
+    )
+    def test_mean_of_weights_far_apart(
+        self, array: Any, dtype: str, exponents: Any, weights: Any, expected: float
+    ) -> None:
+        out = logmeanexp(array(exponents, dtype), b=array(weights, dtype))
+        close(out, expected, rtol=4 * float(np.finfo(dtype).eps))
+
+    @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e30, 1e300])
+    def test_only_ratios_of_weights_matter(self, array: Any, scale: float) -> None:
+        weights = np.asarray([1.0, 2.0, 3.0, 4.0])
+        out = logmeanexp(array([1.5, -3.0, -3.0, -3.0]), b=array(scale * weights))
+        close(out, -0.7072922143901305, rtol=5e-16)
+
     def test_subnormal(self, library: Backend, array: Any) -> None:
         # JAX's compiler takes subnormal numbers for 0.
         expected = -INF if library is Backend.JAX else math.log(2e-320)
@@ -302,6 +352,19 @@ class TestComplex:
         np.testing.assert_allclose(out.imag, expected.imag, rtol=1e-15)
         assert not out.imag <= -PI - 1e-15
 
+    def test_weights_at_the_ends_of_the_range(self, library: Backend, array: Any) -> None:
+        largest = array([1.5e308 * (1 + 1j)])
+        close(
+            logsumexp(array([0.0]), b=largest), math.log(1.5e308) + 0.5 * math.log(2) + 0.25j * PI
+        )
+        close(np.real(to_numpy(logmeanexp(array([3.0]), b=largest))), 3.0)
+        if library is not Backend.JAX:  # whose compiler takes subnormal numbers for 0
+            smallest = logsumexp(array([0.0]), b=array([5e-324 * (1 + 1j)]))
+            close(smallest, math.log(5e-324) + 0.5 * math.log(2) + 0.25j * PI)
+
+    def test_imaginary_part_of_a_negative_sum(self, array: Any) -> None:
+        close(logsumexp(array([0.0, 0.0]), b=array([-1 - 0j, -1 - 0j])), math.log(2) + 1j * PI)
+
     def test_negative_real_sum(self, array: Any) -> None:
         out = to_numpy(logsumexp(array([0j, 0j]), b=array([1.0, -3.0])))
         np.testing.assert_allclose(out, math.log(2) + 1j * PI, rtol=1e-15)
@@ -382,6 +445,10 @@ class TestDtypes:
         assert out.dtype == np.longdouble
         np.testing.assert_allclose(out, np.log1p(np.exp(np.longdouble(-40))), rtol=1e-18)
 
+    def test_long_double_far_below_an_absent_term(self) -> None:
+        a, b = np.asarray([20000, 0], np.longdouble), np.asarray([0, 1], np.longdouble)
+        assert logsumexp(a, b=b) == logmeanexp(a, b=b) == 0
+
     def test_byte_order(self) -> None:
         assert logsumexp(np.asarray([0.0, -40.0], dtype=">f8")) == 4.248354255291589e-18
 
@@ -389,7 +456,7 @@ class TestDtypes:
 class TestShapes:
     @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 2), (2, 0), (-1,), (0, 1, 2), ()])
     @pytest.mark.parametrize("keepdims", [False, True])
-    def test_axes(self, array: Any, axis: Any, keepdims: bool) -> None:
+    def test_axes(self, array: Any, axis: Any, keepdims: Any) -> None:
         x = np.random.default_rng(1).normal(size=(3, 4, 5))
         direct = np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
         out = to_numpy(logsumexp(array(x), axis=axis, keepdims=keepdims))

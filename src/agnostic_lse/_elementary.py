@@ -67,7 +67,7 @@ def _rounded(x: Array) -> Array:
 
 
 def _in_exact_dtype(xp: Namespace, function: Callable[[Array], Array], x: Array) -> Array:
-    dtype = exact_dtype(xp, x.dtype)
+    dtype = exact_dtype(xp, x)
     if dtype == x.dtype:
         return function(x)
     return xp.astype(function(xp.astype(x, dtype)), x.dtype)

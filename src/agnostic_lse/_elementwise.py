@@ -449,5 +449,5 @@ def _of_block(kernel: Callable[..., Array], dtype: DType, *blocks: Array) -> Arr
 
 
 def _exactly(xp: Namespace, kernel: Callable[..., Array], *arrays: Array) -> Array:
-    exact = exact_dtype(xp, arrays[0].dtype)
+    exact = exact_dtype(xp, arrays[0])
     return kernel(xp, *(xp.astype(array, exact, copy=False) for array in arrays))

@@ -3,24 +3,26 @@
 A sum of terms ``sign * exp(x)`` is kept relative to its largest term::
 
     peak   the largest x                                  (-inf where nothing was seen)
-    rest   the sum of all other terms, over the peak term
+    rest   the sum of all other terms, over exp(peak)
     sign   the sign or complex phase of the peak term     (None where all terms are positive)
 
-so that the logarithm of the sum is ``peak + log1p(rest)``. The peak term itself, exactly 1 on this
-scale, stays out of ``rest``: were it in, a sum of small others would be rounded away beside it.
-Where the peak is +inf, ``rest`` counts the other infinite terms.
+so that the sum is ``exp(peak) * (sign + rest)``, and its logarithm ``peak + log1p(rest)`` where the
+sign is 1. The peak term itself, of magnitude 1 on this scale, stays out of ``rest``: were it in, a
+sum of small others would be rounded away beside it. Where terms at the peak have cancelled each
+other the sign is 0, and ``rest`` is all there is. Where the peak is +inf, ``rest`` counts the other
+infinite terms.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import array_api_compat as compat
+import numpy as np
 
 from ._elementary import log1p
-from ._namespace import Array, Namespace, as_complex, constant, is_complex
+from ._namespace import Array, Namespace, as_complex, constant, is_complex, largest_number
 
 
 class State(NamedTuple):
@@ -35,59 +37,66 @@ def state_of(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
-    x, sign, angle = _terms(xp, a, b, where)
-    return lift(xp, x, axes, sign, angle)
+    x, sign = _terms(xp, a, b, where)
+    return lift(xp, x, axes, sign)
 
 
 def _terms(
     xp: Namespace, a: Array, b: Array | None, where: Array | None
-) -> tuple[Array, Array | None, Array | None]:
-    """Return x, sign and angle of the terms ``b * exp(a) = sign * exp(x + 1j * angle)``."""
-    x, sign, angle = a, None, None
+) -> tuple[Array, Array | None]:
+    """Return x and sign of the terms ``b * exp(a) = sign * exp(x)``."""
+    x, sign = a, None
     if is_complex(xp, a.dtype):
-        x, angle = xp.real(a), xp.imag(a)
-    if b is not None:
-        there = b != 0
-        # Constants to differentiation: the sign, exactly 1 or -1 or 0, carries the derivative by
-        # the weight, which so exists where the weight is 0.
-        size = constant(xp.where(there, xp.abs(b), 1.0))
-        if is_complex(xp, b.dtype):
-            sign = xp.astype(there, x.dtype)
-            turn = xp.atan2(xp.imag(b), xp.real(b))
-            angle = turn if angle is None else angle + turn
-        else:
-            infinite = xp.isinf(size)
-            sign = xp.where(infinite, xp.sign(b), b / xp.where(infinite, 1.0, size))
-        x = xp.where(there | xp.isfinite(x), x + xp.log(size), -xp.inf)
+        x = xp.real(a)
+        angle = xp.where(x == -xp.inf, 0.0, xp.imag(a))
+        sign = as_complex(xp, xp.cos(angle), xp.sin(angle))
     if where is not None:
         x = xp.where(where, x, -xp.inf)
         sign = None if sign is None else xp.where(where, sign, 0.0)
-    if angle is not None:
-        there = x != -xp.inf if sign is None else (x != -xp.inf) & (sign != 0)
-        angle = xp.where(there, angle, 0.0)
-    return x, sign, angle
+        b = None if b is None else xp.where(where, b, xp.zeros_like(b))
+    if b is not None:
+        there = b != 0
+        log_size, sign_of_b = _log_and_sign(xp, b, there)
+        x = xp.where(there | xp.isfinite(x), x + log_size, -xp.inf)
+        sign = sign_of_b if sign is None else xp.where(there, sign, 0.0) * sign_of_b
+    return x, sign
 
 
-def lift(
-    xp: Namespace,
-    x: Array,
-    axes: tuple[int, ...],
-    sign: Array | None = None,
-    angle: Array | None = None,
-) -> State:
-    """Return the state of ``sum(sign * exp(x + 1j * angle))``, the axes kept with length 1.
+def _log_and_sign(xp: Namespace, b: Array, there: Array) -> tuple[Array, Array]:
+    """Return log|b|, 0 where b is not there, and its sign or phase.
 
-    All arrays are real. A sign is +1 or -1, or 0 for a term that is not there; angles are finite.
+    The former is a constant to differentiation. The sign, of magnitude 1 or 0, carries the
+    derivative, which so exists where b is 0.
+    """
+    if not is_complex(xp, b.dtype):
+        size = constant(xp.where(there, xp.abs(b), 1.0))
+        infinite = xp.isinf(size)
+        return xp.log(size), xp.where(infinite, xp.sign(b), b / xp.where(infinite, 1.0, size))
+    # The larger part goes first, lest the magnitude overflow, or lose digits below the normal.
+    part = constant(xp.where(there, extent(xp, b), 1.0))
+    sign = as_complex(xp, xp.real(b) / part, xp.imag(b) / part)
+    size = constant(xp.where(there, xp.abs(sign), 1.0))
+    return xp.log(part) + xp.log(size), sign / size
 
-    Derivatives flow through ``rest`` alone: ``peak + log1p(rest)`` is the same function whichever
-    constant stands for the peak, so holding it constant is exact to every order, at ties too.
+
+def extent(xp: Namespace, b: Array) -> Array:
+    """Return |b|, of complex numbers that of the larger part, which cannot overflow."""
+    if is_complex(xp, b.dtype):
+        return xp.maximum(xp.abs(xp.real(b)), xp.abs(xp.imag(b)))
+    return xp.abs(b)
+
+
+def lift(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array | None = None) -> State:
+    """Return the state of ``sum(sign * exp(x))``, the axes kept with length 1.
+
+    x is real; a sign is real or complex, of magnitude 1, or 0 for a term that is not there.
+
+    Derivatives flow through ``rest`` alone: the sum is the same function whichever constant stands
+    for the peak, so holding it constant is exact to every order, at ties too.
     """
     x = nonempty(xp, x, axes)
-    if angle is not None:
-        angle = nonempty(xp, angle, axes, fill=0.0)
-        sign = xp.ones_like(x) if sign is None else sign
     if sign is not None:
-        return _lift_signed(xp, x, axes, nonempty(xp, sign, axes, fill=0.0), angle)
+        return _lift_signed(xp, x, axes, nonempty(xp, sign, axes, fill=0.0))
     peak = highest(xp, x, axes)
     return State(peak, rest_of(xp, x, peak, exp_relative(xp, x, peak), axes))
 
@@ -98,82 +107,71 @@ def rest_of(xp: Namespace, x: Array, peak: Array, scaled: Array, axes: tuple[int
     ties = total(xp, at_peak, axes)
     # exp(0) is exactly 1: a term at the peak contributes exactly 0 here, its derivatives aside.
     others = total(xp, scaled - at_peak, axes)
-    return _rest(xp, peak, ties, others + (ties - 1))
+    return _rest(xp, peak, ties - 1, others + (ties - 1))
 
 
-def _rest(xp: Namespace, peak: Array, ties: Array, rest: Array) -> Array:
-    """Return rest where the peak is finite, and the number of other terms where it is +inf."""
-    return xp.where(xp.isinf(peak), xp.where(peak > 0, ties - 1, 0.0), rest)
+def _rest(xp: Namespace, peak: Array, infinite: Array, rest: Array) -> Array:
+    """Return rest where the peak is finite, and the other infinite terms where it is +inf."""
+    return xp.where(xp.isinf(peak), xp.where(peak > 0, infinite, 0.0), rest)
 
 
-def _lift_signed(
-    xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array, angle: Array | None
-) -> State:
+def _lift_signed(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array) -> State:
     present = xp.where(sign != 0, x, -xp.inf)
     peak = highest(xp, present, axes)
-    is_peak = present == peak
-    ties = total(xp, xp.astype(is_peak, x.dtype), axes)
-    scaled = sign * xp.exp(bounded(xp, x, peak))
-    if angle is None:
-        real, imag = scaled, None
-    else:
-        # Of several terms at the peak, the one with the largest angle is the peak term.
-        direction = highest(xp, xp.where(is_peak, angle, -xp.inf), axes)
-        direction = xp.where(xp.isfinite(direction), direction, 0.0)  # no peak where it is nan
-        turned = angle - direction
-        is_peak = is_peak & (turned == 0)
-        real, imag = scaled * xp.cos(turned), scaled * xp.sin(turned)
-    at_peak = constant(sign) * xp.astype(is_peak, x.dtype)
-    # What the terms at the peak amount to once opposite signs have cancelled, a whole number.
+    is_peak = xp.astype(present == peak, x.dtype)
+    ties = total(xp, is_peak, axes)
+    at_peak = constant(sign) * is_peak
     net = total(xp, at_peak, axes)
-    majority = xp.where(net < 0, -xp.ones_like(net), xp.ones_like(net))
-    rest = majority * total(xp, real - at_peak, axes) + (xp.abs(net) - 1)
-    rest = _rest(xp, peak, ties, rest)
+    others = total(xp, sign * xp.exp(bounded(xp, x, peak)) - at_peak, axes)
     # Infinite terms of several signs or directions have no sum.
-    rest = xp.where((peak == xp.inf) & (xp.abs(net) != ties), xp.nan, rest)
-    sign = xp.where(peak == -xp.inf, 0.0, majority)
-    if imag is None:
-        return State(peak, rest, sign)
-    across = xp.where(xp.isinf(peak), 0.0, majority * total(xp, imag, axes))
-    return State(
-        peak,
-        as_complex(xp, rest, across),
-        as_complex(xp, sign * xp.cos(direction), sign * xp.sin(direction)),
-    )
+    apart = total(xp, xp.abs(at_peak - is_peak * (net / xp.where(ties == 0, 1.0, ties))), axes)
+    lost = (peak == xp.inf) & (apart > 8 * xp.finfo(x.dtype).eps * ties)
+    sign = xp.where(xp.isinf(peak) & (peak < 0), 0.0, _direction(xp, net, ties))
+    rest = _rest(xp, peak, net - sign, others + (net - sign))
+    return State(peak, xp.where(lost, xp.nan, rest), sign)
+
+
+def _direction(xp: Namespace, net: Array, ties: Array) -> Array:
+    """Return the sign of a sum of signs, or 0 where they have cancelled each other."""
+    if not is_complex(xp, net.dtype):
+        return xp.sign(net)
+    size = xp.abs(net)
+    cancelled = size < 0.5  # rounding leaves some of phases that cancel
+    one = (ties == 1) | cancelled
+    # A single one is left as it is: its magnitude is 1, whatever rounding makes of it.
+    return xp.where(cancelled, 0.0, net / xp.where(one, 1.0, size))
 
 
 def merge(xp: Namespace, one: State, other: State) -> State:
     """Return the state of two sums together: associative, commutative, of identity (-inf, 0)."""
-    if (one.sign is None) != (other.sign is None):
-        one, other = (_with_sign(xp, state, one.sign, other.sign) for state in (one, other))
     first = one.peak >= other.peak
     peak = xp.maximum(one.peak, other.peak)  # unlike a where, it lets nan through
     low = xp.minimum(one.peak, other.peak)
-    scale = xp.where(low == peak, 1.0, exp_relative(xp, low, peak))
+    tie = low == peak
+    scale = xp.where(tie, 1.0, exp_relative(xp, low, peak))
     scale = xp.where(low == -xp.inf, 0.0, scale)
-    upper = xp.where(first, one.rest, other.rest)
-    lower = xp.where(first, other.rest, one.rest)
-    if one.sign is None or other.sign is None:
+    if one.sign is None and other.sign is None:
+        upper = xp.where(first, one.rest, other.rest)
+        lower = xp.where(first, other.rest, one.rest)
         return State(peak, (upper + scale * lower) + scale)
-    sign = xp.where(first, one.sign, other.sign)
-    turn = xp.where(first, other.sign, one.sign)
-    if is_complex(xp, sign.dtype):
-        turn = turn * xp.conj(sign)
-        scale = as_complex(xp, scale, xp.zeros_like(scale))
-    else:
-        turn = turn * sign
-    scale = scale * turn
-    rest = (upper + scale * lower) + scale
+    one, other = _with_sign(xp, one, other), _with_sign(xp, other, one)
+    upper, lower = xp.where(first, one.rest, other.rest), xp.where(first, other.rest, one.rest)
+    high, below = xp.where(first, one.sign, other.sign), xp.where(first, other.sign, one.sign)
+    # Two peak terms may cancel each other, and one that has cancelled makes room for another.
+    net = xp.where(tie, high + below, high)
+    cancelled = xp.abs(net) < 0.5
+    sign = xp.where(cancelled, 0.0, xp.where(high == 0, net, high))
+    rest = (upper + scale * lower) + xp.where(tie, net - sign, scale * below)
     # Infinite sums of several signs or directions have no sum, as in a lift.
-    rest = xp.where((low == xp.inf) & (one.sign != other.sign), xp.nan, rest)
-    return State(peak, rest, sign)
+    lost = (low == xp.inf) & (one.sign != other.sign)
+    return State(peak, xp.where(lost, xp.nan, rest), sign)
 
 
-def _with_sign(xp: Namespace, state: State, *signs: Array | None) -> State:
-    """Return the state with a sign of the kind of those signs that are there."""
-    if state.sign is not None:
+def _with_sign(xp: Namespace, state: State, like: State) -> State:
+    """Return the state with a sign, of the kind of the other's where it has none."""
+    if state.sign is not None or like.sign is None:
         return state
-    dtype = next(sign.dtype for sign in signs if sign is not None)
+    dtype = like.sign.dtype
     positive = xp.astype(state.peak != -xp.inf, dtype)
     return State(state.peak, xp.astype(state.rest, dtype), positive)
 
@@ -183,11 +181,13 @@ def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
     peak, rest, sign = state
     if sign is None:
         return peak + log1p(xp, rest), None
+    there = sign != 0
+    turn = xp.where(there, sign, 1.0)
     if is_complex(xp, sign.dtype):
-        size, phase = _log1p_complex(xp, xp.real(rest), xp.imag(rest))
+        size, direction = _log_complex(xp, there, rest * xp.conj(turn))
     else:
-        size, phase = _log1p_signed(xp, rest)
-    return peak + size, sign * phase
+        size, direction = _log_signed(xp, there, rest * turn)
+    return peak + size, turn * direction
 
 
 def logarithm(xp: Namespace, size: Array, sign: Array | None) -> Array:
@@ -204,12 +204,12 @@ def angle(xp: Namespace, phase: Array) -> Array:
     return xp.atan2(xp.imag(phase) + 0.0, xp.real(phase))  # -0.0 + 0.0 is 0.0
 
 
-def _log1p_signed(xp: Namespace, rest: Array) -> tuple[Array, Array]:
-    """Return log|1 + rest| and the sign of 1 + rest."""
-    whole = 1 + rest
+def _log_signed(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array]:
+    """Return log|1 + rest| and the sign of 1 + rest, without the 1 where it is not there."""
+    whole = xp.where(there, 1 + rest, rest)
     # Below -1/2 the sum 1 + rest is exact, by Sterbenz' lemma, down to -2; beyond, it loses
     # nothing that rest had not lost before.
-    small = rest > -0.5
+    small = there & (rest > -0.5)
     size = xp.where(
         small,
         log1p(xp, xp.where(small, rest, 0.0)),
@@ -218,23 +218,22 @@ def _log1p_signed(xp: Namespace, rest: Array) -> tuple[Array, Array]:
     return xp.where(whole == 0, -xp.inf, size), xp.sign(whole)
 
 
-def _log1p_complex(xp: Namespace, real: Array, imag: Array) -> tuple[Array, Array]:
-    """Return log|1 + rest| and the direction of 1 + rest as a number of magnitude 1."""
-    zero = (real == -1) & (imag == 0)
+def _log_complex(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array]:
+    """Return log|1 + rest| and the direction of 1 + rest, without the 1 where it is not there."""
+    real, imag = xp.real(rest), xp.imag(rest)
+    whole = xp.where(there, 1 + real, real)
+    zero = (whole == 0) & (imag == 0)
     # Double wheres: the branch not taken must stay finite, or its derivative turns into nan.
-    safe = xp.where(zero, 0.0, real)
-    size = xp.hypot(1 + safe, imag)
+    size = xp.hypot(xp.where(zero, 1.0, whole), imag)
     # |1 + rest|^2 - 1, without cancellation where |1 + rest| is near 1
-    excess = safe * (2 + safe) + imag * imag
-    near = (size > 0.5) & (size < 2)
+    near = there & (size > 0.5) & (size < 2)
+    excess = real * (2 + real) + imag * imag
     log = xp.where(
         near,
         0.5 * log1p(xp, xp.where(near, excess, 0.0)),
         xp.log(xp.where(near, 1.0, size)),
     )
-    direction = as_complex(
-        xp, xp.where(zero, 0.0, (1 + safe) / size), xp.where(zero, 0.0, imag / size)
-    )
+    direction = as_complex(xp, xp.where(zero, 0.0, whole / size), imag / size)
     return xp.where(zero, -xp.inf, log), direction
 
 
@@ -251,7 +250,7 @@ def relative(xp: Namespace, x: Array, peak: Array) -> Array:
     Where the peak is +inf the largest finite number stands for it, since inf - inf has no value:
     terms at +inf stay there.
     """
-    largest = float(xp.finfo(x.dtype).max)
+    largest = largest_number(xp, x.dtype)
     base = xp.where(peak == -xp.inf, 0.0, xp.minimum(peak, largest))
     if not compat.is_dask_namespace(xp):
         return x - base
@@ -272,7 +271,7 @@ def bounded(xp: Namespace, x: Array, peak: Array) -> Array:
     A term that is not there counts for nothing wherever it lies, but its exponential is the
     derivative by its weight. It must be finite, since 0 times infinity is nan.
     """
-    ceiling = math.log(xp.finfo(x.dtype).max) / 2
+    ceiling = float(np.log(largest_number(xp, x.dtype))) / 2
     return xp.minimum(relative(xp, x, peak), ceiling)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -19,6 +21,13 @@ DType: TypeAlias = Any
 quiet = np.errstate(all="ignore")
 
 _OPTIONAL = ("b", "where")
+# What NumPy's longdouble is called depends on the machine.
+_WIDE = ("longdouble", "float128", "float96")
+_NUMERIC = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *("longdouble", "clongdouble", "float128", "complex256", "float96", "complex192"),
+)
 _NARROW = ("float16", "bfloat16")
 
 
@@ -51,14 +60,13 @@ def arguments(
     }
     if not strong:  # numbers alone
         strong = {name: _as_array(xp, name, numbers[name], device) for name in weak}
-    dtype = xp.result_type(*(_floating_dtype(xp, array) for array in strong.values()))
-    scalars = [numbers[name] for name in weak]
-    if any(type(scalar) is complex for scalar in scalars):
+    dtype = _promoted(xp, strong)
+    if any(type(numbers[name]) is complex for name in weak):
         dtype = xp.result_type(dtype, xp.complex64)
-    arrays = {
-        name: xp.asarray(numbers[name], dtype=working_dtype(xp, dtype), device=device)
-        for name in weak
-    } | strong
+    arrays = strong | {
+        name: _as_array(xp, name, numbers[name], device, working_dtype(xp, dtype))
+        for name in weak - set(strong)
+    }
     return xp, dtype, [arrays.get(name) for name in numbers], mask
 
 
@@ -67,8 +75,18 @@ def _is_array(value: object) -> bool:
     return bool(compat.is_array_api_obj(value)) and not isinstance(value, np.generic)
 
 
-def refuse_containers(name: str, value: object) -> None:
+def refuse_containers(name: str, value: Any) -> None:
     """Refuse what other libraries would silently take for a plain array."""
+    if isinstance(value, list | tuple):
+        for entry in value:
+            refuse_containers(name, entry)
+            if _is_array(entry) and not isinstance(entry, np.ndarray):
+                raise TypeError(
+                    f"{name} is a {type(value).__name__} of arrays ({type(entry).__name__}), which "
+                    "would become a NumPy array: stack them first."
+                )
+    if compat.is_dask_array(value):
+        value = value._meta  # an array of the kind of its blocks
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be dropped: pass its .data, "
@@ -78,6 +96,11 @@ def refuse_containers(name: str, value: object) -> None:
     sparse = package == "sparse" or (
         package in ("scipy", "cupyx", "jax") and "sparse" in rest.split(".")
     )
+    if getattr(value, "is_nested", False):
+        raise TypeError(
+            f"{name} is a nested {type(value).__name__}, whose rows differ in length: pass a dense "
+            "array, filled with -inf."
+        )
     if sparse or "sparse" in str(getattr(value, "layout", "")):
         raise TypeError(
             f"{name} is a sparse {type(value).__name__}, whose missing entries are zeros and not "
@@ -128,7 +151,7 @@ def _shared_device(arrays: dict[str, Array]) -> Any:
     return first
 
 
-def _as_array(xp: Namespace, name: str, value: Any, device: Any) -> Array:
+def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = None) -> Array:
     kind = type(value).__name__
     if isinstance(value, np.ndarray):
         array = np.asarray(value)  # a subclass such as numpy.matrix changes what shapes mean
@@ -143,12 +166,33 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any) -> Array:
                 f"{_label(xp)}: convert one of them explicitly."
             )
         try:
-            array = xp.asarray(value, device=device)
-        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+            array = xp.asarray(value, dtype=dtype, device=device)
+        except OverflowError as error:
+            raise TypeError(
+                f"{name} is a {kind} larger than a floating-point number can be: pass its "
+                "logarithm as an exponent."
+            ) from error
+        except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(_not_numeric(name, kind)) from error
-    if not _is_dtype(xp, array.dtype, "bool", "numeric"):
-        raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
-    return array
+    dtype_name = _dtype_name(array.dtype)
+    if dtype_name in _NUMERIC:
+        return array
+    if dtype_name.startswith(("float", "complex", "int", "uint")):
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, which has too few digits to calculate with: convert "
+            "it to a dtype of 16 bits or more, 64 for complex numbers."
+        )
+    raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
+
+
+def _promoted(xp: Namespace, arrays: dict[str, Array]) -> DType:
+    """Return the dtype of a result of these arrays, integers counting as the default real one."""
+    dtypes = {name: _floating_dtype(xp, array) for name, array in arrays.items()}
+    try:
+        return xp.result_type(*dtypes.values())
+    except TypeError as error:
+        came = " and ".join(f"{name} has dtype {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"{came}, which have no dtype in common: convert one of them.") from error
 
 
 def _not_numeric(name: str, came: str) -> str:
@@ -202,18 +246,24 @@ def real_working(xp: Namespace, name: str, array: Array, dtype: DType) -> Array:
     return working(xp, array, dtype)
 
 
-def exact_dtype(xp: Namespace, dtype: DType) -> DType:
+def exact_dtype(xp: Namespace, array: Array) -> DType:
     """Return the dtype in which the library's elementary functions err by less than 2 roundoffs.
 
     That is float64 for NumPy's float32: on some processors NumPy's functions of single precision
     err by more than 4.
     """
-    runs_on_numpy = (
-        compat.is_numpy_namespace(xp)
-        or compat.is_dask_namespace(xp)
-        or compat.is_array_api_strict_namespace(xp)
-    )
-    return xp.float64 if runs_on_numpy and dtype == xp.float32 else dtype
+    if array.dtype != xp.float32:
+        return array.dtype
+    if compat.is_array_api_strict_namespace(xp):  # NumPy beneath, but not each device has float64
+        return xp.__array_namespace_info__().dtypes(device=array.device).get("float64", xp.float32)
+    on_numpy = compat.is_numpy_namespace(xp) or compat.is_dask_namespace(xp)
+    return xp.float64 if on_numpy else xp.float32
+
+
+def largest_number(xp: Namespace, dtype: DType) -> Any:
+    """Return the largest finite number of a real dtype."""
+    largest = xp.finfo(dtype).max
+    return largest if _dtype_name(dtype) in _WIDE else float(largest)
 
 
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:
@@ -234,7 +284,8 @@ def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]
     if axis is None:
         return tuple(range(ndim))
     try:
-        given = tuple(map(operator.index, axis if isinstance(axis, Sequence) else (axis,)))
+        listed: Any = axis if isinstance(axis, Sequence) and not isinstance(axis, str) else (axis,)
+        given = tuple(map(operator.index, listed))
     except TypeError:
         raise TypeError(
             f"axis must be None, an integer or a tuple of integers, but {axis!r} was given."
@@ -269,6 +320,8 @@ def broadcast(xp: Namespace, **arrays: Array) -> list[Array]:
     shapes = {name: tuple(array.shape) for name, array in arrays.items()}
     if len(set(shapes.values())) == 1:
         return list(arrays.values())
+    if any(math.isnan(length) for shape in shapes.values() for length in shape):
+        return _broadcast_unknown(xp, list(arrays.values()))
     try:
         return list(xp.broadcast_arrays(*arrays.values()))
     except (ValueError, TypeError, RuntimeError) as error:  # which one depends on the library
@@ -276,12 +329,21 @@ def broadcast(xp: Namespace, **arrays: Array) -> list[Array]:
         raise ValueError(f"{came}, which do not broadcast: make them fit.") from error
 
 
-def broadcast_mask(xp: Namespace, where: Array, like: Array) -> Array:
+def _broadcast_unknown(xp: Namespace, arrays: list[Array]) -> list[Array]:
+    """Broadcast Dask arrays of unknown shape, block against block."""
+    none = [xp.zeros_like(array, dtype=xp.bool) for array in arrays]
+    shape = functools.reduce(operator.or_, none)
+    return [xp.where(shape, array, array) for array in arrays]
+
+
+def broadcast_mask(xp: Namespace, where: Array, name: str, like: Array) -> Array:
     """Broadcast a mask to the shape of an array, which it must not enlarge."""
-    where, other = broadcast(xp, where=where, array=like)
-    if tuple(other.shape) != tuple(like.shape):
+    where, other = broadcast(xp, **{"where": where, name: like})
+    if other.ndim != like.ndim or (
+        tuple(other.shape) != tuple(like.shape) and not any(map(math.isnan, like.shape))
+    ):
         raise ValueError(
-            f"where broadcasts to shape {tuple(other.shape)}, but the numbers have shape "
+            f"where broadcasts to shape {tuple(other.shape)}, but {name} has shape "
             f"{tuple(like.shape)}: give where a shape that fits into it."
         )
     return where

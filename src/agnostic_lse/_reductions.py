@@ -13,7 +13,6 @@ from ._namespace import (
     DType,
     Namespace,
     arguments,
-    as_complex,
     broadcast,
     broadcast_mask,
     constant,
@@ -176,9 +175,9 @@ def logmeanexp(
     Notes
     -----
     The difference ``logsumexp(a) - log(n)`` cancels where the exponents are close to each other.
-    There, with the largest exponent :math:`a_k`, the result is
+    There, with c in their middle, the result is
 
-    .. math:: a_k + \log\Bigl(1 + \frac{\sum_i b_i (e^{a_i - a_k} - 1)}{\sum_i b_i}\Bigr),
+    .. math:: c + \log\Bigl(1 + \frac{\sum_i b_i (e^{a_i - c} - 1)}{\sum_i b_i}\Bigr),
 
     by ``log1p`` and ``expm1``, which keeps the digits of a result close to 0.
 
@@ -193,40 +192,76 @@ def logmeanexp(
     0.357374
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    state = _logsum.state_of(xp, a, b, where, axes)
-    weight, mass = _weights(xp, a, b, where, axes)
+    if b is None:
+        weight, state, mass = _unweighted(xp, a, where, axes)
+    else:
+        weight, state, mass = _weighted(xp, a, b, where, axes)
     if is_complex(xp, dtype):
         out = _complex_log_quotient(xp, state, mass)
     else:
         out = _real_log_mean(xp, a, weight, axes, _real_log_quotient(xp, state, mass))
-    massless = (mass.rest == -1) & (mass.peak != -xp.inf)
+    massless = (_whole(mass) == 0) & (mass.peak != -xp.inf)
     out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
     return finished(xp, out, dtype, axes, keepdims)
 
 
-def _weights(
-    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
-) -> tuple[Array, State]:
-    """Return the weights, the largest scaled to 1, and their sum as a state."""
+def _unweighted(
+    xp: Namespace, a: Array, where: Array | None, axes: tuple[int, ...]
+) -> tuple[Array, State, State]:
+    """Return weights of 1, or 0 where masked, and the states of the sum and of the weights."""
     real = xp.real(a) if is_complex(xp, a.dtype) else a
-    if b is not None:
-        b = b if where is None else xp.where(where, b, xp.zeros_like(b))
-        weight = _quotient(xp, b, _logsum.highest(xp, xp.abs(b), axes))
-        return weight, _logsum.state_of(xp, xp.zeros_like(real), b, None, axes)
     weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
     count = _logsum.total(xp, weight, axes)
     peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
-    return weight, State(peak, xp.maximum(count - 1, 0.0))
+    mass = State(peak, xp.maximum(count - 1, 0.0))
+    return weight, _logsum.state_of(xp, a, None, where, axes), mass
+
+
+def _weighted(
+    xp: Namespace, a: Array, b: Array, where: Array | None, axes: tuple[int, ...]
+) -> tuple[Array, State, State]:
+    """Return the weights over the largest, and the states of the sum and of the weights.
+
+    Only ratios of weights matter, so that the states are free of the weights' scale. A ratio that
+    underflows goes into the exponent, and a sign of magnitude 1 takes its place.
+    """
+    b = b if where is None else xp.where(where, b, xp.zeros_like(b))
+    size = constant(_logsum.extent(xp, b))
+    largest = _logsum.highest(xp, size, axes)
+    # JAX multiplies by the reciprocal, which a quarter of the largest number still has.
+    scale = xp.where(largest > 1, 0.25, xp.ones_like(largest))
+    weight = _quotient(xp, b * scale, largest * scale)
+    there = size != 0
+    ratio = constant(_logsum.extent(xp, weight))
+    vanishing = there & (ratio < xp.finfo(size.dtype).smallest_normal)
+    log_size = xp.log(xp.where(vanishing, size, 1.0))
+    shift = xp.where(vanishing, log_size - xp.log(xp.where(largest == 0, 1.0, largest)), 0.0)
+    kept = xp.where(vanishing, b / xp.where(vanishing, size, 1.0), weight)
+    state = _logsum.state_of(xp, a + shift, kept, where, axes)
+    return weight, state, _logsum.state_of(xp, shift, kept, where, axes)
+
+
+def _whole(state: State) -> Array:
+    """Return the sum over the exponential of its peak."""
+    return state.rest + (1 if state.sign is None else state.sign)
 
 
 def _real_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
-    """Return the logarithm of one sum divided by another."""
-    quotient = _quotient(xp, 1 + state.rest, 1 + mass.rest)
-    if state.sign is not None and mass.sign is not None:
-        quotient = quotient * (state.sign * mass.sign)
-    out = state.peak - xp.where(mass.peak == -xp.inf, 0.0, mass.peak)
-    out = out + xp.log(xp.where(quotient <= 0, 1.0, quotient))
-    return xp.where(quotient < 0, xp.nan, xp.where(quotient == 0, -xp.inf, out))
+    """Return the logarithm of one sum divided by another, nan where it is negative."""
+    dividend, divisor = _whole(state), _whole(mass)
+    apart = _log_size(xp, dividend) - _log_size(xp, divisor)
+    # The logarithm of the quotient is exact, but the quotient may overflow.
+    near = xp.abs(apart) < 40
+    quotient = xp.where(near, dividend, 1.0) / xp.where(near & (divisor != 0), divisor, 1.0)
+    log = xp.where(near, _log_size(xp, quotient), apart)
+    log = xp.where(dividend == 0, -xp.inf, log)
+    out = state.peak - xp.where(mass.peak == -xp.inf, 0.0, mass.peak) + log
+    return xp.where(((dividend < 0) == (divisor < 0)) | (dividend == 0), out, xp.nan)
+
+
+def _log_size(xp: Namespace, x: Array) -> Array:
+    """Return log|x|, and 0 of 0."""
+    return xp.log(xp.where(x == 0, 1.0, xp.abs(x)))
 
 
 def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
@@ -235,7 +270,7 @@ def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     size = size - xp.where(mass_size == -xp.inf, 0.0, mass_size)
     if turn is not None:
         phase = phase * (xp.conj(turn) if is_complex(xp, turn.dtype) else turn)
-    return as_complex(xp, size, _logsum.angle(xp, phase))
+    return _logsum.logarithm(xp, size, phase)
 
 
 def _real_log_mean(
@@ -245,7 +280,7 @@ def _real_log_mean(
 
     Whichever constant stands for c, ``c + log1p(mean(expm1(a - c)))`` is the same function. With c
     in the middle of the exponents nothing in it is larger than how far they lie apart. Where the
-    mean lies far below c, the difference of logarithms is the better one.
+    mean lies far from c, the difference of logarithms is the better one.
     """
     there = weight != 0
     top = _logsum.highest(xp, xp.where(there, a, -xp.inf), axes)
@@ -254,10 +289,18 @@ def _real_log_mean(
     below = size * xp.where(there, xp.maximum(_logsum.bounded(xp, a, top), -1.0), 0.0)
     centre = top + _quotient(xp, _logsum.total(xp, below, axes), _logsum.total(xp, size, axes))
     centre = constant(centre)
-    exponent = xp.where(there | xp.isfinite(a), _logsum.bounded(xp, a, centre), 0.0)
+    # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
+    exponent = xp.where(there | (a < xp.inf), _logsum.bounded(xp, a, centre), 0.0)
     excess = _logsum.total(xp, weight * expm1(xp, exponent), axes)
-    excess = _quotient(xp, excess, _logsum.total(xp, weight, axes))
-    near = xp.abs(excess) < 0.5
+    whole = _logsum.total(xp, weight, axes)
+    sound = xp.abs(whole) > xp.finfo(a.dtype).eps  # else signed weights have all but cancelled
+    excess = excess / xp.where(sound, whole, 1.0)
+    near = (
+        sound
+        & (log_quotient < centre + 0.7)
+        & (log_quotient > centre - 0.7)
+        & (xp.abs(excess) < 0.5)
+    )
     return xp.where(near, centre + log1p(xp, xp.where(near, excess, 0.0)), log_quotient)
 
 
@@ -387,7 +430,7 @@ def _prepared(
     if b is not None:
         a, b = broadcast(xp, a=a, b=working(xp, b, dtype))
     if where is not None:
-        where = broadcast_mask(xp, where, a)
+        where = broadcast_mask(xp, where, "a", a)
     axes = reduced_axes(axis, a.ndim)
     a = _logsum.nonempty(xp, a, axes)
     b = None if b is None else _logsum.nonempty(xp, b, axes, fill=0)
@@ -402,5 +445,5 @@ def _scores(
     xp, dtype, (x,), where = arguments(xp, where=where, x=x)
     x = real_working(xp, "x", x, dtype)
     if where is not None:
-        x = xp.where(broadcast_mask(xp, where, x), x, -xp.inf)
+        x = xp.where(broadcast_mask(xp, where, "x", x), x, -xp.inf)
     return xp, dtype, x, reduced_axes(axis, x.ndim)
