@@ -2,6 +2,7 @@
 
 from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
 from ._reductions import log_softmax, logmeanexp, logsumexp, softmax
+from ._scan import logcumsumexp
 
 __all__ = [
     "log1mexp",
@@ -9,6 +10,7 @@ __all__ = [
     "log_expit",
     "log_softmax",
     "logaddexp",
+    "logcumsumexp",
     "logexpm1",
     "logit",
     "logmeanexp",
