@@ -78,8 +78,8 @@ def logcumsumexp(
     >>> from agnostic_lse import logcumsumexp
     >>> print(logcumsumexp([0.0, -40.0, 1000.0]).tolist())
     [0.0, 4.248354255291589e-18, 1000.0]
-    >>> print(logcumsumexp([0.0, 0.0, 0.0], reverse=True, include_initial=True).round(3))
-    [ 1.099  0.693  0.      -inf]
+    >>> print(logcumsumexp([0.0, 0.0, 0.0], reverse=True, include_initial=True).round(3).tolist())
+    [1.099, 0.693, 0.0, -inf]
     """
     xp, dtype, (x,), _ = arguments(xp, x=x)
     x = real_working(xp, "x", x, dtype)
