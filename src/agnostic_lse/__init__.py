@@ -3,6 +3,7 @@
 from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
 from ._reductions import log_softmax, logmeanexp, logsumexp, softmax
 from ._scan import logcumsumexp
+from ._segments import segment_logsumexp
 
 __all__ = [
     "log1mexp",
@@ -16,6 +17,7 @@ __all__ = [
     "logmeanexp",
     "logsubexp",
     "logsumexp",
+    "segment_logsumexp",
     "softmax",
 ]
 __version__ = "0.1.0"

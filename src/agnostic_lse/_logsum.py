@@ -22,7 +22,15 @@ import array_api_compat as compat
 import numpy as np
 
 from ._elementary import log1p
-from ._namespace import Array, Namespace, as_complex, constant, is_complex, largest_number
+from ._namespace import (
+    Array,
+    Namespace,
+    as_complex,
+    constant,
+    is_complex,
+    largest_number,
+    quiet,
+)
 
 
 class State(NamedTuple):
@@ -107,6 +115,11 @@ def rest_of(xp: Namespace, x: Array, peak: Array, scaled: Array, axes: tuple[int
     ties = total(xp, at_peak, axes)
     # exp(0) is exactly 1: a term at the peak contributes exactly 0 here, its derivatives aside.
     others = total(xp, scaled - at_peak, axes)
+    return rest_at(xp, peak, ties, others)
+
+
+def rest_at(xp: Namespace, peak: Array, ties: Array, others: Array) -> Array:
+    """Return the rest of a state from the number of terms at the peak and the sum of all others."""
     return _rest(xp, peak, ties - 1, others + (ties - 1))
 
 
@@ -348,3 +361,31 @@ def nonempty(xp: Namespace, x: Array, axes: tuple[int, ...], fill: float | None 
             # Derivatives go through x, so it stays; but Dask stumbles over the block it would be.
             x = one if compat.is_dask_namespace(xp) else xp.concat([x, one], axis=axis)
     return x
+
+
+# Dask's blocks are arrays, so a state travels as one: peak and rest along a last axis of length 2.
+
+
+def packed(state: State) -> Array:
+    """Return a state of positive terms as one array."""
+    xp = compat.array_namespace(state.peak)
+    return xp.stack((state.peak, state.rest), axis=-1)
+
+
+def unpacked(block: Array) -> tuple[Namespace, State]:
+    """Return the namespace and the state of what `packed` returned."""
+    return compat.array_namespace(block), State(block[..., 0], block[..., 1])
+
+
+@quiet
+def merged_blocks(one: Array, other: Array) -> Array:
+    """Merge two states that travel as arrays."""
+    xp, state = unpacked(one)
+    return packed(merge(xp, state, unpacked(other)[1]))
+
+
+@quiet
+def block_of_values(block: Array) -> Array:
+    """Return the logarithms of the sums of a state that travels as an array."""
+    xp, state = unpacked(block)
+    return value(xp, state)[0]

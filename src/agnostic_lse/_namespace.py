@@ -185,6 +185,25 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
 
 
+def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array]) -> Array:
+    """Return indices as an array in the namespace and on the device of the array beside them."""
+    refuse_containers(name, value)
+    other_name, other = beside
+    given = {name: value, other_name: other} if _is_array(value) else {other_name: other}
+    _shared_namespace(None, given)
+    device = _shared_device(given)
+    array = _as_array(xp, name, value, device)
+    if not _is_dtype(xp, array.dtype, "integral") and 0 not in array.shape:
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, but integers were expected: convert it to an integer "
+            "dtype."
+        )
+    if _dtype_name(array.dtype) in ("int32", "int64"):
+        return array
+    # Narrower ones could not count the segments, and PyTorch takes no others as indices.
+    return xp.astype(array, xpx.default_dtype(xp, "integral", device=device))
+
+
 def _promoted(xp: Namespace, arrays: dict[str, Array]) -> DType:
     """Return the dtype of a result of these arrays, integers counting as the default real one."""
     dtypes = {name: _floating_dtype(xp, array) for name, array in arrays.items()}

@@ -195,7 +195,7 @@ def _over_blocks(x: Array, axis: int) -> Array:
     terms = da.map_blocks(_block_of_terms, x, new_axis=x.ndim, chunks=chunks, dtype=x.dtype)
     states = cumreduction(
         _block_of_prefixes,
-        _merged_blocks,
+        _logsum.merged_blocks,
         -np.inf,
         terms,
         axis=axis,
@@ -203,44 +203,20 @@ def _over_blocks(x: Array, axis: int) -> Array:
         method="blelloch",
         preop=_block_of_totals,
     )
-    return da.map_blocks(_block_of_values, states, drop_axis=x.ndim, dtype=x.dtype)
-
-
-# Dask scans arrays, so a state travels as one: peak and rest along a last axis of length 2.
-
-
-def _packed(state: State) -> Array:
-    xp = compat.array_namespace(state.peak)
-    return xp.stack((state.peak, state.rest), axis=-1)
-
-
-def _unpacked(block: Array) -> tuple[Namespace, State]:
-    return compat.array_namespace(block), State(block[..., 0], block[..., 1])
+    return da.map_blocks(_logsum.block_of_values, states, drop_axis=x.ndim, dtype=x.dtype)
 
 
 def _block_of_terms(block: Array) -> Array:
-    return _packed(State(block, compat.array_namespace(block).zeros_like(block)))
+    return _logsum.packed(State(block, compat.array_namespace(block).zeros_like(block)))
 
 
 @quiet
 def _block_of_prefixes(block: Array, axis: int, dtype: Any) -> Array:  # noqa: ARG001 (Dask's)
-    xp, terms = _unpacked(block)
-    return _packed(prefixes(xp, terms.peak, axis))
+    xp, terms = _logsum.unpacked(block)
+    return _logsum.packed(prefixes(xp, terms.peak, axis))
 
 
 @quiet
 def _block_of_totals(block: Array, axis: int, keepdims: bool) -> Array:  # noqa: ARG001 (Dask's)
-    xp, terms = _unpacked(block)
-    return _packed(_logsum.lift(xp, terms.peak, (axis,)))
-
-
-@quiet
-def _merged_blocks(one: Array, other: Array) -> Array:
-    xp, state = _unpacked(one)
-    return _packed(_logsum.merge(xp, state, _unpacked(other)[1]))
-
-
-@quiet
-def _block_of_values(block: Array) -> Array:
-    xp, state = _unpacked(block)
-    return _logsum.value(xp, state)[0]
+    xp, terms = _logsum.unpacked(block)
+    return _logsum.packed(_logsum.lift(xp, terms.peak, (axis,)))
