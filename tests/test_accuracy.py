@@ -84,7 +84,7 @@ class TestBounds:
 
     def test_weights(self, array: Any, length: int, axis: int, dtype: str) -> None:
         known = exact(length, dtype)
-        turn = (lambda x: x) if axis == 1 else np.transpose
+        turn: Any = (lambda x: x) if axis == 1 else np.transpose
         a, b = array(turn(known.rows), dtype), array(turn(known.weights), dtype)
         out = to_numpy(logsumexp(a, axis=axis, b=b))
         for value, true, row, weights in zip(
