@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
 import re
 import runpy
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -117,6 +121,24 @@ def test_progress(demo: Any) -> None:
     assert "Fitting MLPClassifier ... " in demo[1]
 
 
+def test_a_reader_may_leave() -> None:
+    script = (
+        "import sys\n"
+        "from agnostic_lse import _demo\n"
+        "from agnostic_lse.__main__ import main\n"
+        "_demo.run = lambda out: _demo._say('a line')\n"
+        "sys.exit(main(['demo']))\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert run.stderr == b""
+    assert run.returncode == 141
+
+
 def test_fits_the_terminal(demo: Any) -> None:
     assert max(map(len, demo[0].splitlines())) <= 100
 
@@ -134,9 +156,49 @@ def test_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class TestErrors:
-    def test_no_such_folder(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["demo", "--out", "no/such/folder.png"]) == 1
-        assert "the folder no/such does not exist: create it." in capsys.readouterr().err
+    @pytest.mark.parametrize(
+        ("out", "reason"),
+        [
+            (".", "a file that can be written was expected (Is a directory): name another"),
+            ("no/such/folder.png", "a file that can be written was expected (No such file or "),
+            ("picture.xyz", "a .pdf, .png or .svg file was expected: end its name in one"),
+            ("picture", "a .pdf, .png or .svg file was expected: end its name in one"),
+        ],
+    )
+    def test_out_is_refused_at_once(
+        self,
+        out: str,
+        reason: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(_demo, "run", lambda _: pytest.fail("it ran"))
+        assert main(["demo", "--out", out]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith(f"--out is {out}, but {reason}")
+        assert printed.err.endswith(".\n")
+
+    def test_out_in_a_folder_of_others(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(
+            *_: Any,
+        ) -> None:  # the superuser may write anywhere, so the test plays the system
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(Path, "open", refuse)
+        assert main(["demo", "--out", str(tmp_path / "picture.png")]) == 2
+        assert "(Permission denied): name another." in capsys.readouterr().err
+
+    def test_out_is_left_as_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_demo, "run", lambda _: None)
+        fresh, old = tmp_path / "fresh.PNG", tmp_path / "old.svg"
+        old.write_text("a picture")
+        for out in (fresh, old):
+            assert main(["demo", "--out", str(out)]) == 0
+        assert not fresh.exists()
+        assert old.read_text() == "a picture"
 
     def test_missing_package(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
