@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint clean
 
 demo: $(READY)
-	@$(call notice,its column of the demo is)
+	@$(call notice,its line of the demo is)
 	$(BIN)/python -m agnostic_lse demo
 
 test: $(READY)
@@ -32,4 +32,5 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 notice = $(BIN)/python -c 'import torch' 2>/dev/null || \
-  echo "PyTorch is not installed in $(VENV), so $(1) left out (to add it: $(BIN)/pip install torch)."
+  echo "PyTorch is not installed in $(VENV), so $(1) left out: to add it, install the build of your" \
+  "choice with $(BIN)/pip, as PyTorch's 'Start Locally' page says (the default one is large)."
