@@ -22,6 +22,7 @@ LAYERS = (
     "sklearn",
     "__init__",
     "_reductions",
+    "_products",
     "_segments",
     "_scan",
     "_elementwise",

@@ -1,6 +1,7 @@
 """Logarithms of sums of exponentials, on every array library."""
 
 from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
+from ._products import logmatmulexp
 from ._reductions import log_softmax, logmeanexp, logsumexp, softmax
 from ._scan import logcumsumexp
 from ._segments import segment_logsumexp
@@ -14,6 +15,7 @@ __all__ = [
     "logcumsumexp",
     "logexpm1",
     "logit",
+    "logmatmulexp",
     "logmeanexp",
     "logsubexp",
     "logsumexp",

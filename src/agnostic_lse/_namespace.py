@@ -20,7 +20,6 @@ DType: TypeAlias = Any
 # What NumPy could report is meant to happen here, such as exp(-1000) vanishing beside a peak.
 quiet = np.errstate(all="ignore")
 
-_OPTIONAL = ("b", "where")
 # What NumPy's longdouble is called depends on the machine.
 _WIDE = ("longdouble", "float128", "float96")
 _NUMERIC = (
@@ -32,19 +31,23 @@ _NARROW = ("float16", "bfloat16")
 
 
 def arguments(
-    xp: Namespace | None, *, where: object = None, **numbers: object
+    xp: Namespace | None,
+    *,
+    where: object = None,
+    optional: Sequence[str] = (),
+    **numbers: object,
 ) -> tuple[Namespace, DType, list[Array | None], Array | None]:
     """Return the shared namespace, the result's dtype, the numbers as its arrays, and the mask.
 
     Arrays keep their namespace and device. Python numbers and lists join the arrays beside them;
     where there are none they become NumPy arrays, as any object with ``__array__`` does. Integers
     and booleans count as the namespace's default real dtype, and a Python number takes the dtype
-    of the arrays beside it. Weights or a mask of None stay None.
+    of the arrays beside it. A mask of None stays None, and so do the numbers named optional.
     """
     values = {**numbers, "where": where}
     for name, value in values.items():
         refuse_containers(name, value)
-        if value is None and name not in _OPTIONAL:
+        if value is None and name not in ("where", *optional):
             raise TypeError(_not_numeric(name, "NoneType"))
     arrays = {name: value for name, value in values.items() if _is_array(value)}
     xp = _shared_namespace(xp, arrays)

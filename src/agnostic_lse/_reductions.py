@@ -425,7 +425,7 @@ def _prepared(
     xp: Namespace | None, axis: Axis, a: Any, b: Any, where: Any
 ) -> tuple[Namespace, DType, Array, Array | None, Array | None, tuple[int, ...]]:
     """Return the arguments as arrays of one shape, nowhere empty along the axes."""
-    xp, dtype, (a, b), where = arguments(xp, where=where, a=a, b=b)
+    xp, dtype, (a, b), where = arguments(xp, where=where, optional=("b",), a=a, b=b)
     a = working(xp, a, dtype)
     if b is not None:
         a, b = broadcast(xp, a=a, b=working(xp, b, dtype))
