@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -11,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import agnostic_lse
+import agnostic_lse.sklearn
+from tests.backends import Backend
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_python_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("cupy") is None:
+    if Backend.CUPY.missing():
         # Without a GPU the program must run with NumPy in CuPy's place: that is what it says.
         monkeypatch.setitem(sys.modules, "cupy", np)
     blocks = [text for kind, text in BLOCKS if kind == "python"]
@@ -42,8 +45,17 @@ def test_commands_exist() -> None:
 
 def test_extras_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    for extra in re.findall(r"pip install '\.\[(\w+)\]'", README):
+    named = re.findall(r"pip install '\.\[([\w,]+)\]'", README)
+    assert len(named) == 2
+    for extra in [*",".join(named).split(","), *re.findall(r"`(cupy\d+)`", README)]:
         assert re.search(rf"^{extra} = ", project, flags=re.MULTILINE)
+
+
+def test_every_public_name_is_in_the_table() -> None:
+    table = re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)
+    assert sorted(table) == sorted(agnostic_lse.__all__)
+    for name in agnostic_lse.sklearn.__all__:
+        assert f"`{name}`" in README
 
 
 def test_links_lead_somewhere() -> None:
