@@ -10,19 +10,39 @@ from typing import Any, Self
 
 import array_api_compat as compat
 import numpy as np
-from sklearn import get_config
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    OneToOneFeatureMixin,
-    TransformerMixin,
-)
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._logsum import highest, relative
-from ._namespace import Array, Namespace, refuse_containers, to_host, working_dtype
+from ._namespace import (
+    Array,
+    Namespace,
+    arguments,
+    is_complex,
+    largest_number,
+    quiet,
+    refuse_containers,
+    to_host,
+    working_dtype,
+)
 from ._reductions import log_softmax, logsumexp, softmax
+
+try:
+    from sklearn import get_config
+    from sklearn.base import (
+        BaseEstimator,
+        ClassNamePrefixFeaturesOutMixin,
+        OneToOneFeatureMixin,
+        TransformerMixin,
+    )
+    from sklearn.utils import get_tags
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ModuleNotFoundError as error:
+    if error.name != "sklearn":  # something that scikit-learn itself needs
+        raise
+    raise ModuleNotFoundError(
+        "agnostic_lse.sklearn was imported, but scikit-learn is not installed: "
+        "pip install scikit-learn.",
+        name="sklearn",
+    ) from None
 
 __all__ = ["LogProbabilityMixin", "LogSoftmaxTransformer", "LogSumExpTransformer"]
 
@@ -98,7 +118,7 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         ValueError
             If the temperature is not a positive finite number, or a score is nan or +inf.
         TypeError
-            If `X` is sparse or masked.
+            If `X` is sparse or masked, or holds dates or times.
         """
         _checked_temperature(self.temperature)
         _validated(self, X, reset=True)
@@ -122,7 +142,7 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         ValueError
             If the temperature is not a positive finite number, or a score is nan or +inf.
         TypeError
-            If `X` is sparse or masked.
+            If `X` is sparse or masked, or holds dates or times.
         """
         temperature = _checked_temperature(self.temperature)
         X = _validated(self, X, reset=False)
@@ -150,7 +170,9 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         - A mapping gives for each output name the columns to pool: a list of column names or of
           integer indices, or one of them alone. Groups may share columns.
         - A list of labels gives for each column the name of the output that it belongs to, or None
-          if it belongs to none. The outputs are in the order in which the labels first appear.
+          or another missing value, such as nan, if it belongs to none. The outputs are in the order
+          of their first columns. Labels go by position, but those of a pandas Series whose index
+          has exactly the names of the columns go by name.
 
         Columns in no group are left out.
 
@@ -226,7 +248,7 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         ValueError
             If the groups do not fit the columns of `X`, or an entry of `X` is nan or +inf.
         TypeError
-            If `X` is sparse or masked.
+            If `X` is sparse or masked, or holds dates or times.
         """
         _validated(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
@@ -253,7 +275,7 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         ValueError
             If an entry of `X` is nan or +inf, or its columns are not those given to `fit`.
         TypeError
-            If `X` is sparse or masked.
+            If `X` is sparse or masked, or holds dates or times.
         """
         check_is_fitted(self, "groups_")
         X = _validated(self, X, reset=False)
@@ -317,13 +339,15 @@ class LogProbabilityMixin:
     the latter up to the constant that the scores of the row are off by.
 
     Results lie in the namespace and on the device of the joint log-probabilities. So do predicted
-    labels that are numbers. No array library but NumPy holds strings: such labels come as a NumPy
-    array, for which the positions of the largest scores, and nothing else, are copied to the host.
+    labels that are numbers which that namespace holds exactly. All others come as a NumPy array,
+    for which the positions of the largest scores, and nothing else, are copied to the host: no
+    other array library holds strings, and JAX by default no numbers that take more than 32 bits.
     Dask arrays stay lazy, whatever the labels are.
 
     A host that declares ``array_api_support`` in its tags keeps the arrays of its fit where the
     samples lay. Under ``array_api_dispatch`` it is given samples from there only, as scikit-learn's
-    own estimators are; any others are refused by a ValueError.
+    own estimators are; any others are refused. NumPy arrays that it keeps beside those of another
+    namespace count for nothing here.
 
     A sample to which every class gives probability 0, a row of -inf, has no class probabilities:
     its probabilities are 0, their logarithms and its `score_samples` are -inf, and the first class
@@ -359,6 +383,14 @@ class LogProbabilityMixin:
         -------
         array of shape (n_samples,)
             Entries of `classes_`; of several that are equally probable, the first.
+
+        Raises
+        ------
+        ValueError
+            If `X` does not lie where the arrays kept from the fit do, or if the joint
+            log-probabilities or `classes_` have the wrong shape.
+        TypeError
+            If the joint log-probabilities are not real numbers, or are sparse or masked.
         """
         joint = _joint_log_proba(self, X, "predict")
         xp = compat.array_namespace(joint)
@@ -376,6 +408,14 @@ class LogProbabilityMixin:
         -------
         array of shape (n_samples, n_classes)
             Probabilities, the columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `X` does not lie where the arrays kept from the fit do, or if the joint
+            log-probabilities or `classes_` have the wrong shape.
+        TypeError
+            If the joint log-probabilities are not real numbers, or are sparse or masked.
         """
         return softmax(_joint_log_proba(self, X, "predict_proba"), axis=1)
 
@@ -391,6 +431,14 @@ class LogProbabilityMixin:
         -------
         array of shape (n_samples, n_classes)
             Log-probabilities, the columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `X` does not lie where the arrays kept from the fit do, or if the joint
+            log-probabilities or `classes_` have the wrong shape.
+        TypeError
+            If the joint log-probabilities are not real numbers, or are sparse or masked.
         """
         return log_softmax(_joint_log_proba(self, X, "predict_log_proba"), axis=1)
 
@@ -406,42 +454,89 @@ class LogProbabilityMixin:
         -------
         array of shape (n_samples,)
             Logarithms of the joint probabilities summed over the classes.
+
+        Raises
+        ------
+        ValueError
+            If `X` does not lie where the arrays kept from the fit do, or if the joint
+            log-probabilities or `classes_` have the wrong shape.
+        TypeError
+            If the joint log-probabilities are not real numbers, or are sparse or masked.
         """
         return logsumexp(_joint_log_proba(self, X, "score_samples"), axis=1)
 
 
 def _joint_log_proba(estimator: Any, X: Any, method: str) -> Array:
+    """Return the host's joint log-probabilities, one column for each class."""
     if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
         _refuse_other_namespace(estimator, X, method)
-    joint = estimator.predict_joint_log_proba(X)
-    if not compat.is_array_api_obj(joint):
-        joint = np.asarray(joint)
-    n_classes = np.shape(estimator.classes_)[0]  # not every library's arrays have a length
+    name = f"{type(estimator).__name__}.predict_joint_log_proba"
+    joint = _floating(f"{name}(X)", estimator.predict_joint_log_proba(X))
+    n_classes = _number_of_classes(estimator)
     if joint.ndim != 2 or joint.shape[1] != n_classes:
         raise ValueError(
-            f"{type(estimator).__name__}.predict_joint_log_proba gave shape {tuple(joint.shape)}, "
-            f"but one row for each sample and one column for each of the {n_classes} classes_ were "
-            "expected: return such an array."
+            f"{name} gave shape {tuple(joint.shape)}, but one row for each sample and one column "
+            f"for each of the {n_classes} classes_ were expected: return such an array."
         )
     return joint
+
+
+def _floating(name: str, value: Any) -> Array:
+    """Return what a host gave as an array of a real floating dtype."""
+    _refuse_containers(name, value)
+    xp, dtype, (value,), _ = arguments(None, **{name: value})
+    if is_complex(xp, dtype):
+        raise TypeError(
+            f"{name} has dtype {dtype}, but real numbers were expected: return xp.real of it."
+        )
+    return xp.astype(value, dtype, copy=False)
+
+
+def _number_of_classes(estimator: Any) -> int:
+    classes = estimator.classes_
+    try:
+        shape = np.shape(classes)
+    except ValueError:  # arrays of several lengths, one for each output
+        shape = ()
+    if len(shape) != 1:
+        raise ValueError(
+            f"{type(estimator).__name__}.classes_ is a {type(classes).__name__}, but a "
+            "one-dimensional array with one label for each class was expected: set such an array, "
+            "or wrap a classifier for each output in sklearn.multioutput.MultiOutputClassifier."
+        )
+    return int(shape[0])
 
 
 def _refuse_other_namespace(estimator: Any, X: Any, method: str) -> None:
     """Refuse samples that do not lie where the arrays kept from fit do, as scikit-learn does."""
     samples = X if compat.is_array_api_obj(X) else np.empty(0)
     xp, device = compat.array_namespace(samples), compat.device(samples)
-    for name, kept in vars(estimator).items():
-        fitted = name.endswith("_") and name != "classes_" and compat.is_array_api_obj(kept)
+    kept = _arrays_of_fit(estimator)
+    if kept and not any(_lies_on(xp, device, array) for array in kept.values()):
+        name, array = next(iter(kept.items()))
+        raise ValueError(
+            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace "
+            f"and the same device as those passed to fit(), but X is a {type(X).__name__} on "
+            f"{device} and {name} a {type(array).__name__} on {compat.device(array)}: move one of "
+            "them."
+        )
+
+
+def _arrays_of_fit(estimator: Any) -> dict[str, Array]:
+    """Return the arrays that lie where the samples of the fit did."""
+    kept = {
+        name: value
+        for name, value in vars(estimator).items()
         # NumPy alone holds names, and its scalars are numbers that go with any array.
-        if not fitted or isinstance(kept, np.generic) or _is_of_names(kept):
-            continue
-        if not _lies_on(xp, device, kept):
-            raise ValueError(
-                f"Inputs passed to {type(estimator).__name__}.{method}() must use the same "
-                f"namespace and the same device as those passed to fit(), but X is a "
-                f"{type(X).__name__} on {device} and {name} a {type(kept).__name__} on "
-                f"{compat.device(kept)}: move one of them."
-            )
+        if name.endswith("_")
+        and name != "classes_"
+        and compat.is_array_api_obj(value)
+        and not isinstance(value, np.generic)
+        and not _is_of_names(value)
+    }
+    # NumPy's arrays beside others are what fit has to report, such as its progress.
+    others = {name: array for name, array in kept.items() if not isinstance(array, np.ndarray)}
+    return others or kept
 
 
 def _is_of_names(array: Any) -> bool:
@@ -450,16 +545,29 @@ def _is_of_names(array: Any) -> bool:
 
 
 def _labels(xp: Namespace, classes: Any, index: Array) -> Array:
-    """Return the classes at an index, in its namespace if that can hold them."""
+    """Return the classes at an index, in its namespace if that holds them exactly, or NumPy's."""
     device = compat.device(index)
-    if not _lies_on(xp, device, classes):
-        classes = to_host(classes)
-        if compat.is_dask_namespace(xp):  # its blocks hold whatever NumPy's arrays do
-            return index.map_blocks(classes.__getitem__, dtype=classes.dtype)
-        if _is_of_names(classes):
-            return classes[to_host(index)]
-        classes = xp.asarray(classes, device=device)
-    return xp.take(classes, index, axis=0)
+    if _lies_on(xp, device, classes):
+        return classes[index]
+    on_host = to_host(classes)
+    if compat.is_dask_namespace(xp):  # its blocks hold whatever NumPy's arrays do
+        return index.map_blocks(on_host.__getitem__, dtype=on_host.dtype)
+    moved = None if _is_of_names(on_host) else _moved(xp, device, on_host)
+    return on_host[to_host(index)] if moved is None else moved[index]
+
+
+@quiet
+def _moved(xp: Namespace, device: Any, numbers: Array) -> Array | None:
+    """Return NumPy's numbers as an array of a namespace, or None if it cannot hold them exactly."""
+    # PyTorch takes no other byte order, no negative strides, and nothing read-only.
+    numbers = np.array(numbers, dtype=numbers.dtype.newbyteorder("="), order="C")
+    try:
+        moved = xp.asarray(numbers, device=device)
+    except (TypeError, ValueError, RuntimeError):  # which one depends on the library
+        return None
+    # JAX turns 64 bits into 32, unless it is told not to.
+    held = numbers.astype(str(moved.dtype).rpartition(".")[2])
+    return moved if np.array_equal(held, numbers, equal_nan=True) else None
 
 
 def _lies_on(xp: Namespace, device: Any, array: Any) -> bool:
@@ -479,12 +587,7 @@ def _tagged(tags: Any) -> Any:
 
 def _validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     """Return X as a real array of two dimensions without nan or +inf."""
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(
-            "X is a masked array, whose mask would be dropped: pass X.filled(-np.inf), which gives "
-            "masked entries the probability 0."
-        )
-    refuse_containers("X", X)
+    _refuse_containers("X", X)
     X = _real(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
     xp = compat.array_namespace(X)
     if get_config()["assume_finite"] or _is_unread(X):
@@ -497,6 +600,15 @@ def _validated(estimator: Any, X: Any, *, reset: bool) -> Array:
             "probabilities, finite numbers or -inf: replace these entries or drop their rows."
         )
     return X
+
+
+def _refuse_containers(name: str, value: Any) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be dropped: pass {name}.filled(-np.inf), "
+            "which gives masked entries the probability 0."
+        )
+    refuse_containers(name, value)
 
 
 def _is_unread(X: Array) -> bool:
@@ -518,41 +630,66 @@ def _real(X: Array) -> Array:
             f"Complex data not supported: X has dtype {X.dtype}, but real numbers were expected: "
             "take xp.real(X)."
         )
+    if getattr(X.dtype, "kind", "") in ("m", "M"):  # as NumPy calls times and dates
+        raise TypeError(
+            f"X has dtype {X.dtype}, but numbers were expected: convert it to numbers, such as "
+            "numbers of days."
+        )
     known = xp.__array_namespace_info__().dtypes(kind="real floating", device=compat.device(X))
     return xp.astype(X, known.get("float64", xp.float32))
 
 
 def _checked_temperature(temperature: Any) -> float:
-    # The upper bound is for integers that no float can hold.
-    if not isinstance(temperature, Real) or not 0 < float(temperature) < math.inf:
+    came = ""
+    try:
+        number = float(temperature) if isinstance(temperature, Real) else math.nan
+    except OverflowError:  # of an integer, which may have too many digits to be written out
+        number, came = math.inf, "a number too large for a float"
+    if not 0 < number < math.inf:
         raise ValueError(
-            f"temperature is {temperature!r}, but a positive finite number was expected: "
-            "pass one, such as 1.0."
+            f"temperature is {came or repr(temperature)}, but a positive finite number was "
+            "expected: pass one, such as 1.0."
         )
-    return float(temperature)
+    return number
 
 
-@np.errstate(over="ignore", under="ignore")
+@quiet
 def _tempered(X: Array, temperature: float) -> Array:
     """Return the log-softmax of each row of ``X / temperature``."""
     xp = compat.array_namespace(X)
     scores = xp.astype(X, working_dtype(xp, X.dtype), copy=False)
-    limits = xp.finfo(scores.dtype)
-    # Only differences matter. Taken before dividing they keep their digits; of halves, which are
-    # exact, they do not overflow. Half the temperature must be neither 0 nor infinite.
-    scores = scores / 2
-    half = min(max(temperature / 2, float(limits.smallest_normal)), float(limits.max))
-    scores = relative(xp, scores, highest(xp, scores, (1,)))
-    # Below this the quotient overflows, of which a Dask worker would warn.
-    lowest = -float(limits.max) * min(half, 1.0) * (1 - 2 * float(limits.eps))
-    scores = xp.where(scores < lowest, -xp.inf, scores) / half
+    # Only differences matter, and taken before dividing they keep their digits. A temperature is a
+    # power of two, by which division is exact, times a mantissa between 1/2 and 1.
+    mantissa, exponent = math.frexp(temperature)
+    # A power that makes numbers smaller goes first, lest the differences overflow; one that makes
+    # them larger goes last, where they overflow only if the quotients do.
+    scores = _scaled(xp, scores, -max(exponent, 0))
+    scores = _scaled(xp, relative(xp, scores, highest(xp, scores, (1,))), -min(exponent, 0))
+    # Division by the mantissa could overflow; by its double, which is at least 1, it cannot.
+    scores = _scaled(xp, scores / (2 * mantissa), 1)
     return xp.astype(log_softmax(scores, axis=1), X.dtype, copy=False)
+
+
+# 2 to the power of this, and of its negative, is a normal number of every dtype to calculate in.
+_LARGEST_STEP = 126
+
+
+def _scaled(xp: Namespace, x: Array, power: int) -> Array:
+    """Return ``x * 2**power``, -inf where that is too low for the dtype."""
+    while power:
+        step = max(-_LARGEST_STEP, min(power, _LARGEST_STEP))
+        # A Dask worker would warn of an overflow. And without anything between two steps JAX's
+        # compiler would make them one, by a factor that is 0 or infinite.
+        lowest = -largest_number(xp, x.dtype) * 2.0 ** -max(step, 0)
+        x = xp.where(x < lowest, -xp.inf, x) * 2.0**step
+        power -= step
+    return x
 
 
 def _columns(groups: Any, n_columns: int, names: Any) -> dict[str, list[int]]:
     """Return for each output name the indices of its columns."""
     if not isinstance(groups, Mapping):
-        groups = _by_label(groups, n_columns)
+        groups = _by_label(_in_order(groups, names), n_columns)
     if not groups:
         raise ValueError(
             "groups is empty, but at least one group was expected: "
@@ -574,6 +711,16 @@ def _columns(groups: Any, n_columns: int, names: Any) -> dict[str, list[int]]:
     }
 
 
+def _in_order(labels: Any, names: Any) -> Any:
+    """Return labels in the order of the columns: by name if they are indexed by all the names."""
+    is_series = hasattr(labels, "index") and getattr(labels, "ndim", 0) == 1  # a list has no ndim
+    if names is None or not is_series:
+        return labels
+    named = dict(zip(labels.index, labels, strict=True))
+    one_each = len(labels) == len(names) == len(named)
+    return [named[name] for name in names] if one_each and named.keys() == set(names) else labels
+
+
 def _by_label(groups: Any, n_columns: int) -> dict[Any, list[int]]:
     """Return for each label the indices of the columns that have it."""
     labels = np.asarray(groups, dtype=object)
@@ -590,10 +737,16 @@ def _by_label(groups: Any, n_columns: int) -> dict[Any, list[int]]:
         )
     columns: dict[Any, list[int]] = {}
     for index, label in enumerate(labels):
-        if label is not None:
+        if not _is_missing(label):
             _output_name(label)  # refuses what cannot be a key, too
             columns.setdefault(label, []).append(index)
     return columns
+
+
+def _is_missing(label: Any) -> bool:
+    """Return whether a label is None, nan, or pandas' NA or NaT."""
+    is_nan = isinstance(label, Real) and label != label
+    return is_nan or type(label).__name__ in ("NoneType", "NAType", "NaTType")
 
 
 def _is_index(value: Any) -> bool:
