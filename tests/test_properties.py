@@ -1,0 +1,437 @@
+"""What holds for all arguments, on every backend.
+
+Each tolerance is counted in units of roundoff u, from the promise that a logarithm is off by at
+most ``4 * u * size`` with ``size = max(|f|, sum(p * |x|))``: an equation between two of them holds
+to 8. The sizes are found with NumPy, in double precision.
+
+``AGNOSTIC_LSE_LONG=1`` runs 40 times as many examples, drawn anew each time.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+import numpy.typing as npt
+import pytest
+from array_api_extra.testing import lazy_xp_function
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from agnostic_lse import (
+    _logsum,
+    _products,
+    log1mexp,
+    log1pexp,
+    log_expit,
+    log_softmax,
+    logaddexp,
+    logcumsumexp,
+    logexpm1,
+    logit,
+    logmatmulexp,
+    logmeanexp,
+    logsubexp,
+    logsumexp,
+    segment_logsumexp,
+    softmax,
+)
+from tests.backends import Backend, to_numpy
+
+for function in (
+    *(log1mexp, log1pexp, log_expit, log_softmax, logaddexp, logcumsumexp, logexpm1, logit),
+    *(logmatmulexp, logmeanexp, logsubexp, logsumexp, segment_logsumexp, softmax),
+):
+    lazy_xp_function(function)
+
+pytestmark = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+Floats = npt.NDArray[np.float64]
+Strategy = st.SearchStrategy[Any]
+
+INF, NAN = math.inf, math.nan
+HUGE = 2.0**100  # far beyond any sum of exponentials, and exact in each dtype
+LONG = os.environ.get("AGNOSTIC_LSE_LONG") == "1"
+
+
+def for_all(library: Backend, *strategies: Strategy) -> Callable[[Callable[..., None]], None]:
+    """Run a check at once on many examples: fewer where each compiles, or builds a graph."""
+    fast = library.is_numpy or library.is_torch or library is Backend.CUPY
+    examples = (50 if fast else 5 if library is Backend.DASK else 10) * (40 if LONG else 1)
+
+    def run(check: Callable[..., None]) -> None:
+        # Given inside the test, since the fixtures stay the same from one example to the next.
+        limits = settings(max_examples=examples, derandomize=not LONG, database=None, deadline=None)
+        limits(given(*strategies)(check))()
+
+    return run
+
+
+def lengths(library: Backend) -> Strategy:
+    """Return a few lengths, two of them on JAX, which compiles for each anew."""
+    return st.sampled_from((2, 33) if library is Backend.JAX else (1, 2, 7, 33))
+
+
+def numbers(dtype: str, low: float, high: float) -> Strategy:
+    """Return normal numbers and 0: JAX takes those below for 0."""
+    return st.floats(low, high, width=32 if dtype == "float32" else 64, allow_subnormal=False)
+
+
+def exponents(dtype: str, scale: float = 800) -> Strategy:
+    anywhere = numbers(dtype, -scale, scale)
+    return st.one_of(anywhere, anywhere, anywhere, st.sampled_from([0.0, -INF]))
+
+
+def matrix(dtype: str, *shape: int) -> Strategy:
+    """Return arrays of exponents, of one scale or another, since the largest hide all others."""
+    return st.sampled_from([2.0**-10, 1.0, 30.0, 800.0]).flatmap(
+        lambda scale: arrays(dtype, shape, elements=exponents(dtype, scale), fill=st.nothing())
+    )
+
+
+def row(dtype: str, length: int, extremes: Sequence[float] = (INF, NAN, HUGE, -HUGE)) -> Strategy:
+    """Return rows of exponents: any, those of a sum near 1, and some with extremes among them."""
+    extreme = st.one_of(exponents(dtype), st.sampled_from(extremes))
+    finite = matrix(dtype, length)
+    return st.one_of(finite, finite.map(normalised), arrays(dtype, length, elements=extreme))
+
+
+def normalised(x: Any) -> Any:
+    whole, _ = log_sum(x)
+    return x - x.dtype.type(whole) if math.isfinite(whole) else x
+
+
+def rows(library: Backend, *parts: Callable[[int], Strategy]) -> Strategy:
+    """Return what the parts make of one length."""
+    return lengths(library).flatmap(lambda length: st.tuples(*(part(length) for part in parts)))
+
+
+def mask(length: int) -> Strategy:
+    return arrays(bool, length)
+
+
+def log_sum(x: Any) -> tuple[float, Floats]:
+    """Return the logarithm of a sum of exponentials, and each term's share of it."""
+    x = np.asarray(x, dtype=float)
+    largest = int(np.argmax(x))
+    with np.errstate(all="ignore"):
+        others = np.exp(np.delete(x, largest) - x[largest])
+        whole = float(x[largest] + np.log1p(np.sum(others)))
+        return (-INF, np.zeros_like(x)) if np.all(x == -INF) else (whole, np.exp(x - whole))
+
+
+def by_terms(x: Any, magnitude: Any = None) -> float:
+    """Return sum(p * |x|), or sum(p * magnitude) of exponents that are sums themselves."""
+    _, share = log_sum(x)
+    with np.errstate(all="ignore"):
+        each = share * np.abs(np.asarray(x, float) if magnitude is None else magnitude)
+    return float(np.sum(each, where=share > 0))
+
+
+def size_of(x: Any, magnitude: Any = None) -> float:
+    """Return the size of the logarithm of a sum: its condition number times its magnitude."""
+    whole, _ = log_sum(x)
+    return max(abs(whole), by_terms(x, magnitude)) if math.isfinite(whole) else 0.0
+
+
+def mean_size(mean: Any, x: Any) -> float:
+    """Return the size of the logarithm of a mean, given the mean."""
+    return max(abs(float(mean)), by_terms(x)) if math.isfinite(mean) else 0.0
+
+
+def assert_within(units: Any, dtype: str, actual: Any, expected: Any) -> None:
+    """Assert that finite numbers are so many roundoffs apart at most, and that others are equal.
+
+    What lies below the smallest normal number is no error: libraries may take it for 0.
+    """
+    actual, expected = to_float(actual), to_float(expected)
+    info = np.finfo(dtype)
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~finite], expected[~finite])
+    allowed = np.broadcast_to(units, expected.shape) * (float(info.eps) / 2) + float(info.tiny)
+    assert np.all(np.abs(actual[finite] - expected[finite]) <= allowed[finite]), (actual, expected)
+
+
+def to_float(array: Any) -> Floats:
+    return np.asarray(to_numpy(array), dtype=float)
+
+
+class TestSum:
+    def test_shift(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype)), numbers(dtype, -1000, 1000))
+        def check(drawn: Any, by: float) -> None:
+            (x,) = drawn
+            shifted = x + x.dtype.type(by)
+            # Besides 4 for each side, a half for each shifted exponent, and 1 to add here.
+            units = 4 * size_of(x) + 6 * size_of(shifted)
+            expected = to_float(logsumexp(array(x, dtype))) + by
+            assert_within(units, dtype, logsumexp(array(shifted, dtype)), expected)
+
+    def test_permutation(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype)), st.integers(0, 2**32 - 1))
+        def check(drawn: Any, seed: int) -> None:
+            (x,) = drawn
+            mixed = np.random.default_rng(seed).permutation(x)
+            out = logsumexp(array(mixed, dtype))
+            assert_within(8 * size_of(x), dtype, out, logsumexp(array(x, dtype)))
+
+    def test_monotony(self, library: Backend, array: Any, dtype: str) -> None:
+        """Raising one entry never lowers the sum, but for rounding."""
+        some = functools.partial(row, dtype, extremes=(INF, HUGE, -HUGE))
+
+        @for_all(library, rows(library, some), st.integers(0, 2**32 - 1), exponents(dtype))
+        def check(drawn: Any, place: int, to: float) -> None:
+            (x,) = drawn
+            raised = x.copy()
+            raised[place % len(x)] = max(raised[place % len(x)], to)
+            low, high = (to_float(logsumexp(array(each, dtype))) for each in (x, raised))
+            allowed = 4 * (size_of(x) + size_of(raised)) * np.finfo(dtype).eps / 2
+            assert high >= low - allowed - np.finfo(dtype).tiny
+
+    def test_of_two(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, row(dtype, 2))
+        def check(x: Any) -> None:
+            out = logaddexp(array(x[:1], dtype), array(x[1:], dtype))
+            assert_within(8 * size_of(x), dtype, out, [to_float(logsumexp(array(x, dtype)))])
+
+    def test_last_of_cumulative(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype)))
+        def check(drawn: Any) -> None:
+            x = array(drawn[0], dtype)
+            assert_within(8 * size_of(drawn[0]), dtype, logcumsumexp(x)[-1], logsumexp(x))
+
+    def test_one_segment(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype)))
+        def check(drawn: Any) -> None:
+            x, ids = array(drawn[0], dtype), array(np.zeros(len(drawn[0]), dtype=np.int64))
+            out = segment_logsumexp(x, ids, 1)[0]
+            assert_within(8 * size_of(drawn[0]), dtype, out, logsumexp(x))
+
+    def test_mean(self, library: Backend, array: Any, dtype: str) -> None:
+        """The mean is the sum over the number of terms."""
+
+        @for_all(library, rows(library, functools.partial(row, dtype)))
+        def check(drawn: Any) -> None:
+            (x,) = drawn
+            expected = to_float(logsumexp(array(x, dtype))) - math.log(len(x))
+            # Besides 4 for each side, 1 for the logarithm of the number, and 1 to subtract it here
+            units = 4 * size_of(x) + math.log(len(x)) + 5 * mean_size(expected, x)
+            assert_within(units, dtype, logmeanexp(array(x, dtype)), expected)
+
+
+class TestWeights:
+    def test_of_one(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype)))
+        def check(drawn: Any) -> None:
+            x, ones = array(drawn[0], dtype), array(np.ones_like(drawn[0]), dtype)
+            assert_within(8 * size_of(drawn[0]), dtype, logsumexp(x, b=ones), logsumexp(x))
+            mean = to_float(logmeanexp(x))
+            assert_within(8 * mean_size(mean, drawn[0]), dtype, logmeanexp(x, b=ones), mean)
+
+    def test_of_zero(self, library: Backend, array: Any, dtype: str) -> None:
+        """A term of weight 0 is as good as masked, nan and infinities too."""
+
+        @for_all(library, rows(library, functools.partial(row, dtype), mask))
+        def check(drawn: Any) -> None:
+            (x, kept), where = drawn, array(drawn[1])
+            given, b = array(x, dtype), array(kept.astype(dtype), dtype)
+            there = np.where(kept, x, -INF)
+            whole, mean = logsumexp(given, where=where), to_float(logmeanexp(given, where=where))
+            assert_within(8 * size_of(there), dtype, logsumexp(given, b=b), whole)
+            assert_within(8 * mean_size(mean, there), dtype, logmeanexp(given, b=b), mean)
+
+
+class TestNormalised:
+    def test_sum_of_softmax(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype, extremes=(INF, HUGE))))
+        def check(drawn: Any) -> None:
+            (x,) = drawn
+            out = math.fsum(to_float(softmax(array(x, dtype))))
+            assert_within(4, dtype, out, float(np.max(x) > -INF))
+
+    def test_log_softmax(self, library: Backend, array: Any, dtype: str) -> None:
+        """It is x - logsumexp(x), which infinite terms leave unknown."""
+
+        @for_all(library, rows(library, functools.partial(row, dtype, extremes=(NAN, HUGE))))
+        def check(drawn: Any) -> None:
+            (x,), size = drawn, size_of(drawn[0])
+            whole = to_float(logsumexp(array(x, dtype)))
+            nothing = (x == -INF) & ~np.isnan(whole)
+            expected = np.where(nothing, -INF, np.where(nothing, 0, x) - whole)
+            by_both = np.where(nothing, 0, np.abs(x)) + by_terms(x)
+            # 4 for each side, and 1 to subtract here
+            units = 4 * size + 5 * np.maximum(np.where(nothing, 0, np.abs(expected)), by_both)
+            assert_within(units, dtype, log_softmax(array(x, dtype)), expected)
+
+
+class TestMerge:
+    """The private merge of states, by the values of what it returns."""
+
+    def lift(self, x: Any) -> tuple[Any, _logsum.State]:
+        xp = compat.array_namespace(x)
+        with np.errstate(all="ignore"):
+            return xp, _logsum.lift(xp, x, (0,))
+
+    def merged(self, xp: Any, one: _logsum.State, other: _logsum.State) -> _logsum.State:
+        with np.errstate(all="ignore"):
+            return _logsum.merge(xp, one, other)
+
+    def value(self, xp: Any, state: _logsum.State) -> Floats:
+        with np.errstate(all="ignore"):
+            return to_float(_logsum.value(xp, state)[0])
+
+    def test_of_any_split(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, functools.partial(row, dtype), mask))
+        def check(drawn: Any) -> None:
+            x, left = drawn
+            xp, one = self.lift(array(np.where(left, x, x.dtype.type(-INF)), dtype))
+            _, other = self.lift(array(np.where(left, x.dtype.type(-INF), x), dtype))
+            _, whole = self.lift(array(x, dtype))
+            out = self.value(xp, self.merged(xp, one, other))
+            assert_within(8 * size_of(x), dtype, out, self.value(xp, whole))
+
+    def test_commutes(self, library: Backend, array: Any, dtype: str) -> None:
+        some = functools.partial(row, dtype)
+
+        @for_all(library, rows(library, some, some))
+        def check(drawn: Any) -> None:
+            (xp, one), (_, other) = (self.lift(array(each, dtype)) for each in drawn)
+            out, turned = self.merged(xp, one, other), self.merged(xp, other, one)
+            units = 8 * size_of(np.concatenate(drawn))
+            assert_within(units, dtype, self.value(xp, out), self.value(xp, turned))
+
+    def test_associates(self, library: Backend, array: Any, dtype: str) -> None:
+        some = functools.partial(row, dtype)
+
+        @for_all(library, rows(library, some, some, some))
+        def check(drawn: Any) -> None:
+            (xp, one), (_, two), (_, three) = (self.lift(array(each, dtype)) for each in drawn)
+            left = self.merged(xp, self.merged(xp, one, two), three)
+            right = self.merged(xp, one, self.merged(xp, two, three))
+            units = 8 * size_of(np.concatenate(drawn))
+            assert_within(units, dtype, self.value(xp, left), self.value(xp, right))
+
+
+class TestProducts:
+    @pytest.fixture(autouse=True, params=["by matmul", "term by term"])
+    def way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Multiply small matrices in the way of large ones, too."""
+        if request.param == "by matmul":
+            monkeypatch.setattr(_products, "_FEW_TERMS", 0)
+
+    def sizes(self, a: Any, b: Any, inherited: Any = 0.0) -> Floats:
+        """Return the size of each entry of a product, given what the entries of a inherit."""
+        out = np.empty((a.shape[0], b.shape[1]))
+        inherited = np.broadcast_to(inherited, a.shape)
+        for i, j in np.ndindex(*out.shape):
+            terms = a[i].astype(float) + b[:, j].astype(float)
+            magnitude = np.abs(a[i]) + np.abs(b[:, j]) + inherited[i]
+            out[i, j] = size_of(terms, magnitude)
+        return out
+
+    def test_by_definition(self, library: Backend, array: Any, dtype: str) -> None:
+        def pair(k: int) -> Strategy:
+            return st.tuples(matrix(dtype, 2, k), matrix(dtype, k, 3))
+
+        @for_all(library, rows(library, pair))
+        def check(drawn: Any) -> None:
+            ((a, b),) = drawn
+            terms = array(a[:, :, None] + b[None], dtype)
+            # 4 for each side, and 1 for the rounded sums of exponents
+            units = 9 * self.sizes(a, b)
+            out = logmatmulexp(array(a, dtype), array(b, dtype))
+            assert_within(units, dtype, out, logsumexp(terms, axis=1))
+
+    def test_associates(self, library: Backend, array: Any, dtype: str) -> None:
+        def chain(k: int) -> Strategy:
+            return st.tuples(matrix(dtype, 2, k), matrix(dtype, k, 3), matrix(dtype, 3, 2))
+
+        @for_all(library, rows(library, chain))
+        def check(drawn: Any) -> None:
+            ((a, b, c),) = drawn
+            x, y, z = (array(each, dtype) for each in drawn[0])
+            first, last = logmatmulexp(x, y), logmatmulexp(y, z)
+            # What the first product errs by, its entries pass on to the second.
+            left = self.sizes(to_float(first), c, self.sizes(a, b))
+            right = self.sizes(to_float(last).T, a.T, self.sizes(c.T, b.T)).T
+            out = logmatmulexp(first, z)
+            assert_within(4 * (left + right), dtype, out, logmatmulexp(x, last))
+
+
+class TestInverses:
+    """An error is passed on with the derivative of the inverse: 4 sizes of the one, 4 of the other.
+
+    Both sizes are those of the answer, or of the argument times the derivative.
+    """
+
+    def test_log1pexp(self, library: Backend, array: Any, dtype: str) -> None:
+        lowest = -80 if dtype == "float32" else -700  # where exp is a normal number still
+        values = st.one_of(
+            *(numbers(dtype, lowest, 1000), numbers(dtype, -3, 3), st.sampled_from([-INF, INF]))
+        )
+
+        @for_all(library, arrays(dtype, 7, elements=values))
+        def check(x: Any) -> None:
+            there = log1pexp(array(x, dtype))
+            finite = np.where(np.isfinite(x), x, 0).astype(float)
+            size = np.maximum(np.abs(to_float(there)) * (1 + np.exp(-finite)), np.abs(finite))
+            assert_within(8 * size, dtype, logexpm1(there), x)
+
+    def test_log_expit(self, library: Backend, array: Any, dtype: str) -> None:
+        # Beyond 10, a probability in float32 has lost most digits of its complement.
+        values = st.one_of(
+            *(numbers(dtype, -80, 10), numbers(dtype, -3, 3), st.sampled_from([-INF, INF]))
+        )
+
+        @for_all(library, arrays(dtype, 7, elements=values))
+        def check(x: Any) -> None:
+            log_p = to_float(log_expit(array(x, dtype)))
+            p = np.exp(log_p).astype(dtype)
+            finite = np.where(np.isfinite(x), x, 0).astype(float)
+            odds = 1 + np.exp(finite)  # the inverse of the complement 1 - p
+            log_p = np.where(np.isfinite(x), log_p, 0)
+            # 1 for the exponential here, and 1 to round it
+            units = 2 * odds + 4 * np.maximum(np.abs(log_p) * odds, np.abs(finite))
+            units += 4 * np.maximum(np.abs(finite), odds)
+            assert_within(units, dtype, logit(array(p, dtype)), x)
+
+    def test_log1mexp(self, library: Backend, array: Any, dtype: str) -> None:
+        """The complement of the complement is the probability itself."""
+        values = st.one_of(
+            *(numbers(dtype, -80, -(2.0**-100)), numbers(dtype, -1, -(2.0**-100))), st.just(-INF)
+        )
+
+        @for_all(library, arrays(dtype, 7, elements=values))
+        def check(x: Any) -> None:
+            there = log1mexp(array(x, dtype))
+            finite = np.where(np.isfinite(x), x, -1).astype(float)
+            # The odds of the complement are the derivative of the way back.
+            size = np.maximum(np.abs(to_float(there)) * np.expm1(-finite), np.abs(finite))
+            assert_within(8 * size, dtype, log1mexp(there), x)
+
+    def test_logaddexp(self, library: Backend, array: Any, dtype: str) -> None:
+        # A term of less than a twentieth of the sum is more and more rounded away.
+        gaps = st.one_of(*(numbers(dtype, -50, 3), st.just(-INF)))
+
+        @for_all(
+            library,
+            arrays(dtype, 7, elements=numbers(dtype, -1000, 1000)),
+            arrays(dtype, 7, elements=gaps),
+        )
+        def check(x: Any, gap: Any) -> None:
+            y = x + gap
+            out = logaddexp(array(x, dtype), array(y, dtype))
+            back = logsubexp(out, array(y, dtype))
+            ratio = np.exp(y.astype(float) - x)
+            whole = np.abs(to_float(out))
+            by_y = np.where(ratio > 0, ratio * np.where(ratio > 0, np.abs(y), 0), 0)
+            # Of the sum, over the share of x in it; and of the difference, as the sum of both
+            units = 4 * np.maximum(whole * (1 + ratio), np.abs(x) + by_y)
+            units += 4 * np.maximum(np.abs(x), whole * (1 + ratio) + by_y)
+            assert_within(units, dtype, back, x)
