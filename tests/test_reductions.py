@@ -568,3 +568,24 @@ class TestAgainstScipy:
         direct = math.fsum(w * math.exp(x) for x, w in terms)
         scale = max(math.exp(x) for x in a)
         np.testing.assert_allclose(sign * np.exp(log_size), direct, rtol=1e-12, atol=1e-13 * scale)
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax, logsumexp, logmeanexp], indirect=True)
+@pytest.mark.parametrize(
+    ("dtype", "row"),
+    [
+        ("float64", [8.13e307, -7.9e307, -1.11e308]),  # the largest difference is rounded to a tie
+        ("float64", [1.7e308, -1.7e308]),
+        ("float32", [3.4e38, -3.4e38, -INF]),
+        ("float16", [65504.0, -65504.0]),
+        ("float16", [65504.0, 65504.0, -65504.0]),
+    ],
+)
+def test_quiet_at_the_largest_numbers(
+    library: Backend, array: Any, function: Any, dtype: str, row: list[float]
+) -> None:
+    if dtype == "float16" and not library.knows(dtype):
+        pytest.skip(f"{library} has no float16")
+    function(array(row, dtype))  # warnings are errors, also those of Dask's workers
+    if library is Backend.DASK:
+        function(array(row, dtype)).compute()

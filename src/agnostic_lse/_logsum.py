@@ -106,21 +106,29 @@ def lift(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array | None = No
     if sign is not None:
         return _lift_signed(xp, x, axes, nonempty(xp, sign, axes, fill=0.0))
     peak = highest(xp, x, axes)
-    return State(peak, rest_of(xp, x, peak, exp_relative(xp, x, peak), axes))
+    return State(peak, rest_of(xp, peak, exp_relative(xp, x, peak), axes))
 
 
-def rest_of(xp: Namespace, x: Array, peak: Array, scaled: Array, axes: tuple[int, ...]) -> Array:
+def rest_of(xp: Namespace, peak: Array, scaled: Array, axes: tuple[int, ...]) -> Array:
     """Return the rest of a state from ``scaled = exp(x - peak)``."""
-    at_peak = xp.astype(x == peak, x.dtype)
-    ties = total(xp, at_peak, axes)
-    # exp(0) is exactly 1: a term at the peak contributes exactly 0 here, its derivatives aside.
-    others = total(xp, scaled - at_peak, axes)
-    return rest_at(xp, peak, ties, others)
+    near = near_peak(xp, scaled, peak)
+    return rest_at(xp, peak, total(xp, near, axes), total(xp, scaled - near, axes))
 
 
-def rest_at(xp: Namespace, peak: Array, ties: Array, others: Array) -> Array:
-    """Return the rest of a state from the number of terms at the peak and the sum of all others."""
-    return _rest(xp, peak, ties - 1, others + (ties - 1))
+def near_peak(xp: Namespace, scaled: Array, peak: Array) -> Array:
+    """Return 1 for terms nearer to the peak's 1 than to 0, and 0 for others.
+
+    They are counted, and only what they are off by is added up. That is exact, so that the peak
+    leaves nothing, its derivatives aside, and terms close to it leave little to round. Beside an
+    infinite peak only infinite terms count, not the largest number, which stands for it.
+    """
+    least = xp.where(peak == xp.inf, 2.0, xp.full_like(peak, 0.5))
+    return xp.astype(scaled > least, scaled.dtype)
+
+
+def rest_at(xp: Namespace, peak: Array, count: Array, others: Array) -> Array:
+    """Return the rest of a state from how many terms were counted and the sum of what was not."""
+    return _rest(xp, peak, count - 1, others + (count - 1))
 
 
 def _rest(xp: Namespace, peak: Array, infinite: Array, rest: Array) -> Array:
@@ -270,7 +278,8 @@ def relative(xp: Namespace, x: Array, peak: Array) -> Array:
     # The difference of two numbers of opposite sign may overflow. To -inf, as it should; but NumPy
     # warns, and a Dask worker does so out of reach of the caller's errstate.
     floor = xp.where(base > 0, xp.maximum(base, 0.0) - largest, -xp.inf)
-    return xp.where(x < floor, -xp.inf, xp.maximum(x, floor) - base)
+    above = x > floor
+    return xp.where(above, xp.where(above, x, base) - base, xp.where(xp.isnan(x), x, -xp.inf))
 
 
 def exp_relative(xp: Namespace, x: Array, peak: Array) -> Array:

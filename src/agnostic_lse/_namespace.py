@@ -28,6 +28,8 @@ _NUMERIC = (
     *("longdouble", "clongdouble", "float128", "complex256", "float96", "complex192"),
 )
 _NARROW = ("float16", "bfloat16")
+# Half a unit in the last place above float16's largest number
+_ROUNDS_TO_INFINITY = 65520.0
 
 
 def arguments(
@@ -377,6 +379,10 @@ def finished(
     """Return a result in its dtype and shape."""
     if not keepdims and axes:
         out = xp.squeeze(out, axis=axes)
+    if compat.is_dask_namespace(xp) and _dtype_name(dtype) == "float16":
+        # What rounds to infinity becomes it here, lest a worker warn of the cast.
+        out = xp.where(out >= _ROUNDS_TO_INFINITY, xp.inf, out)
+        out = xp.where(out <= -_ROUNDS_TO_INFINITY, -xp.inf, out)
     # NumPy's users expect a scalar where no axis is left.
     return xp.astype(out, dtype, copy=False)[() if out.ndim == 0 else ...]
 

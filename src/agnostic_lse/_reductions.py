@@ -358,7 +358,7 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
         return finished(xp, x, dtype)
     peak = _logsum.highest(xp, x, axes)
     scaled = _logsum.exp_relative(xp, x, peak)
-    whole = 1 + _logsum.rest_of(xp, x, peak, scaled, axes)
+    whole = 1 + _logsum.rest_of(xp, peak, scaled, axes)
     infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
     return finished(xp, xp.where(xp.isinf(peak), infinite, scaled / whole), dtype)
 

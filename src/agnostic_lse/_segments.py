@@ -161,10 +161,11 @@ def _segments(xp: Namespace, x: Array, ids: Array, num_segments: int) -> State:
     peak = sum_of(constant(x), xp.maximum, -xp.inf)
     place = xp.clip(ids, 0, max(num_segments - 1, 0))
     peak_of_each = xp.take(peak, place, axis=0) if num_segments else xp.zeros_like(x)
-    at_peak = xp.astype(x == peak_of_each, x.dtype)
-    ties = sum_of(at_peak, operator.add, 0.0)
-    others = sum_of(_logsum.exp_relative(xp, x, peak_of_each) - at_peak, operator.add, 0.0)
-    return State(peak, _logsum.rest_at(xp, peak, ties, others))
+    scaled = _logsum.exp_relative(xp, x, peak_of_each)
+    near = _logsum.near_peak(xp, scaled, peak_of_each)
+    count = sum_of(near, operator.add, 0.0)
+    others = sum_of(scaled - near, operator.add, 0.0)
+    return State(peak, _logsum.rest_at(xp, peak, count, others))
 
 
 def _over_ranges(

@@ -16,6 +16,7 @@ from ._namespace import (
     Array,
     Namespace,
     arguments,
+    finished,
     is_complex,
     largest_number,
     quiet,
@@ -667,7 +668,7 @@ def _tempered(X: Array, temperature: float) -> Array:
     scores = _scaled(xp, relative(xp, scores, highest(xp, scores, (1,))), -min(exponent, 0))
     # Division by the mantissa could overflow; by its double, which is at least 1, it cannot.
     scores = _scaled(xp, scores / (2 * mantissa), 1)
-    return xp.astype(log_softmax(scores, axis=1), X.dtype, copy=False)
+    return finished(xp, log_softmax(scores, axis=1), X.dtype)
 
 
 # 2 to the power of this, and of its negative, is a normal number of every dtype to calculate in.
