@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import array_api_strict
 import numpy as np
@@ -12,13 +13,68 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
+import agnostic_lse
 from agnostic_lse import log_softmax, logmeanexp, logsumexp, softmax
 from agnostic_lse._namespace import constant
 from tests.backends import Backend, to_numpy
 
+Function = Callable[..., Any]
+Array = Callable[..., Any]
+
 REDUCTIONS = (logsumexp, logmeanexp, softmax, log_softmax)
 each_reduction = pytest.mark.parametrize("function", REDUCTIONS, ids=lambda f: f.__name__)
-Function = Callable[..., Any]
+
+# A call of each public function that is taken: lists join whatever array is put beside them.
+ROW, MASK = [0.25, 0.75], [True, False]
+TAKEN: dict[str, dict[str, Any]] = {
+    "log1mexp": {"x": ROW},
+    "log1pexp": {"x": ROW},
+    "log_expit": {"x": ROW},
+    "log_softmax": {"x": ROW, "where": MASK},
+    "logaddexp": {"x1": ROW, "x2": ROW},
+    "logcumsumexp": {"x": ROW},
+    "logexpm1": {"x": ROW},
+    "logit": {"p": ROW},
+    "logmatmulexp": {"a": ROW, "b": ROW},
+    "logmeanexp": {"a": ROW, "b": ROW, "where": MASK},
+    "logsubexp": {"x1": ROW, "x2": ROW},
+    "logsumexp": {"a": ROW, "b": ROW, "where": MASK},
+    "segment_logsumexp": {"x": ROW, "segment_ids": [0, 0], "num_segments": 1},
+    "softmax": {"x": ROW, "where": MASK},
+}
+FIRST = {function: next(iter(arguments)) for function, arguments in TAKEN.items()}
+ARRAYS = [
+    (function, name)
+    for function, arguments in TAKEN.items()
+    for name in arguments
+    if name != "num_segments"
+]
+NUMBERS = [(function, name) for function, name in ARRAYS if name not in ("where", "segment_ids")]
+BESIDE = [(function, name) for function, name in ARRAYS if name != FIRST[function]]
+REAL = [name for name in TAKEN if name not in ("logaddexp", "logmeanexp", "logsumexp")]
+PAIRS = [(function, name) for function, name in NUMBERS if name != FIRST[function]]
+
+each_function = pytest.mark.parametrize("function", TAKEN)
+each_array = pytest.mark.parametrize(("function", "name"), ARRAYS)
+each_number = pytest.mark.parametrize(("function", "name"), NUMBERS)
+each_beside = pytest.mark.parametrize(("function", "name"), BESIDE)
+each_pair = pytest.mark.parametrize(("function", "name"), PAIRS)
+
+
+def call(function: str, **given: Any) -> Any:
+    """Call a public function as it is taken, but for the arguments given."""
+    return getattr(agnostic_lse, function)(**(TAKEN[function] | given))
+
+
+def refused(error: type[Exception], sentence: str) -> Any:
+    """Expect an error of the whole of one sentence."""
+    return pytest.raises(error, match=rf"^{sentence}\.$")
+
+
+def test_each_function_is_called() -> None:
+    assert set(TAKEN) == set(agnostic_lse.__all__)
+    for function in TAKEN:
+        call(function)
 
 
 class TestTaken:
@@ -46,6 +102,7 @@ class TestTaken:
         assert logsumexp(True) == 1.0
         assert logsumexp(np.float32(3)).dtype == np.float32
         assert logsumexp(0, b=2) == math.log(2)
+        assert logsumexp([np.zeros(2), [0.0, 0.0]]) == math.log(4)
 
     @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
     def test_matrix_rows(self) -> None:
@@ -78,175 +135,457 @@ class TestTaken:
         np.testing.assert_allclose(to_numpy(logsumexp(x, b=np.float64(2.0))), math.log(4))
 
 
-class TestRefused:
-    @each_reduction
+NO_NUMBERS = "but numbers were expected: pass a numeric array, a number or a nested list of numbers"
+MASKED = (
+    "is a masked array, whose mask would be dropped: pass its .data, and where=~mask to leave "
+    "terms out"
+)
+SPARSE = "whose missing entries are zeros and not -inf: pass a dense array"
+FEW_DIGITS = (
+    "which has too few digits to calculate with: convert it to a dtype of 16 bits or more, 64 for "
+    "complex numbers"
+)
+
+
+class TestRefusedKinds:
+    @each_array
     @pytest.mark.parametrize(
-        ("given", "sentence"),
+        ("given", "came"),
         [
-            ("abc", r"(a|x) is a str.*but numbers were expected: pass a numeric array"),
-            (["a", "b"], r"(a|x) is a list.*but numbers were expected"),
-            (None, r"(a|x) is a NoneType, but numbers were expected"),
-            ([1, None], r"(a|x) is a list of dtype object, but numbers were expected"),
-            ([[1], [1, 2]], r"(a|x) is a list, but numbers were expected"),
-            (object(), r"(a|x) is a object of dtype object, but numbers"),
-            (np.asarray(["a"]), r"(a|x) is a ndarray of dtype <U1, but numbers"),
-            (np.asarray([1], dtype=object), r"(a|x) is a ndarray of dtype object"),
-            (np.asarray([1], dtype="M8[s]"), r"(a|x) is a ndarray of dtype datetime64\[s\]"),
-            (pd.Series(["a"]), r"(a|x) is a Series of dtype .*, but numbers"),
-            (np.ma.masked_array([1.0], [True]), r"is a masked array, whose mask would be dropped"),
-            (scipy.sparse.csr_array([[1.0]]), r"is a sparse csr_array, whose missing entries"),
-            (scipy.sparse.coo_matrix([[1.0]]), r"is a sparse coo_matrix, whose missing entries"),
+            ("abc", "str of dtype <U3"),
+            (b"abc", r"bytes of dtype \|S3"),
+            (["a", "b"], "list of dtype <U1"),
+            ([1, None], "list of dtype object"),
+            ([[1], [1, 2]], "list"),
+            ({0.5}, "set of dtype object"),
+            (object(), "object of dtype object"),
+            (np.asarray(["a"]), "ndarray of dtype <U1"),
+            (np.asarray([1], dtype=object), "ndarray of dtype object"),
+            (np.asarray([1], dtype="M8[s]"), r"ndarray of dtype datetime64\[s\]"),
+            (np.asarray([1], dtype="m8[s]"), r"ndarray of dtype timedelta64\[s\]"),
+            (np.zeros(1, dtype=[("x", float)]), r"ndarray of dtype \[\('x', '<f8'\)\]"),
+            (pd.Series(["a"]), "Series of dtype object"),
+            (pd.DataFrame({"a": [1.0], "b": ["x"]}), "DataFrame of dtype object"),
         ],
+        ids=lambda given: given if isinstance(given, str) else "",
     )
-    def test_not_numeric(self, function: Function, given: Any, sentence: str) -> None:
-        with pytest.raises(TypeError, match=sentence):
-            function(given)
+    def test_no_numbers(self, function: str, name: str, given: Any, came: str) -> None:
+        with refused(TypeError, f"{name} is a {came}, {NO_NUMBERS}"):
+            call(function, **{name: given})
 
-    def test_sparse_torch(self) -> None:
+    @each_function
+    def test_no_numbers_for_each_library(self, library: Backend, xp: Any, function: str) -> None:
+        xp = np if library.is_numpy else xp
+        for given in (["xy"], [1, None], object()):
+            kind = type(given).__name__
+            sentence = f"{FIRST[function]} is a {kind}( of dtype .*)?, {NO_NUMBERS}"
+            with refused(TypeError, sentence):
+                call(function, **{FIRST[function]: given}, xp=xp)
+
+    @pytest.mark.parametrize(
+        ("function", "name"),
+        [pair for pair in ARRAYS if pair not in BESIDE or pair[1] in ("x2", "segment_ids")],
+    )
+    def test_none(self, function: str, name: str) -> None:
+        with refused(TypeError, f"{name} is a NoneType( of dtype object)?, {NO_NUMBERS}"):
+            call(function, **{name: None})
+
+    @each_array
+    @pytest.mark.parametrize(
+        "given",
+        [
+            np.ma.masked_array([0.0, 1.0], [True, False]),
+            np.ma.masked_array([0.0, 1.0]),
+            [[np.ma.masked_array([0.0], [True])]],
+            (0.0, np.ma.masked),
+        ],
+        ids=["masked", "without a mask", "in a list", "in a tuple"],
+    )
+    def test_masked(self, function: str, name: str, given: Any) -> None:
+        with refused(TypeError, f"{name} {MASKED}"):
+            call(function, **{name: given})
+
+    @each_array
+    @pytest.mark.parametrize(
+        "kind", ["csr_array", "csc_matrix", "coo_matrix", "dok_array", "lil_array"]
+    )
+    def test_sparse(self, function: str, name: str, kind: str) -> None:
+        given = getattr(scipy.sparse, kind)(np.eye(2))
+        for hidden in (given, [given]):
+            with refused(TypeError, f"{name} is a sparse {kind}, {SPARSE}"):
+                call(function, **{name: hidden})
+
+    @each_array
+    @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
+    def test_sparse_torch(self, function: str, name: str) -> None:
         torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-        with pytest.raises(TypeError, match="a is a sparse Tensor"):
-            logsumexp(torch.eye(2).to_sparse())
+        for given in (torch.eye(2).to_sparse(), torch.eye(2).to_sparse_csr()):
+            with refused(TypeError, f"{name} is a sparse Tensor, {SPARSE}"):
+                call(function, **{name: given})
 
-    def test_sparse_jax(self) -> None:
+    @each_array
+    def test_sparse_jax(self, function: str, name: str) -> None:
         jax = pytest.importorskip("jax", reason="JAX is not installed")
         from jax.experimental import sparse
 
-        with pytest.raises(TypeError, match="a is a sparse BCOO"):
-            logsumexp(sparse.BCOO.fromdense(jax.numpy.eye(2)))
+        for kind in (sparse.BCOO, sparse.BCSR):
+            with refused(TypeError, f"{name} is a sparse {kind.__name__}, {SPARSE}"):
+                call(function, **{name: kind.fromdense(jax.numpy.eye(2))})
 
-    @pytest.mark.parametrize("name", ["b", "where"])
-    def test_names_the_argument(self, name: str) -> None:
-        with pytest.raises(TypeError, match=rf"^{name} is a masked array"):
-            logsumexp([1.0], **cast("Any", {name: np.ma.masked_array([1.0], [True])}))
-        with pytest.raises(TypeError, match=rf"^{name} is a list"):
-            logsumexp([1.0], **cast("Any", {name: ["x"]}))
+    @each_array
+    def test_blocks_of_dask(self, function: str, name: str) -> None:
+        da = pytest.importorskip("dask.array", reason="Dask is not installed")
+        x = da.from_array(np.eye(4), chunks=2)
+        with refused(TypeError, f"{name} {MASKED}"):
+            call(function, **{name: da.ma.masked_equal(x, 1)})
+        with refused(TypeError, f"{name} is a sparse csr_matrix, {SPARSE}"):
+            call(function, **{name: x.map_blocks(scipy.sparse.csr_matrix)})
 
-    @each_reduction
-    def test_mask_of_numbers(self, array: Any, function: Function) -> None:
-        sentence = r"where has dtype .*, but booleans were expected: compare first"
-        with pytest.raises(TypeError, match=sentence):
-            function(array([1.0, 2.0]), where=array([1.0, 0.0]))
+    @each_array
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+    def test_nested_torch(self, function: str, name: str) -> None:
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        ragged = [torch.zeros(2), torch.zeros(3)]
+        for layout in (torch.strided, torch.jagged):
+            given = torch.nested.nested_tensor(ragged, layout=layout)
+            sentence = (
+                f"{name} is a nested (Tensor|NestedTensor), whose rows differ in length: "
+                "pass a dense array, filled with -inf"
+            )
+            with refused(TypeError, sentence):
+                call(function, **{name: given})
 
-    @each_reduction
-    @pytest.mark.parametrize("axis", [2, -3, (0, 2)])
-    def test_axis_out_of_range(self, array: Any, function: Function, axis: Any) -> None:
-        sentence = r"axis (2|-3) is out of range for an array of 2 dimensions: .* -2 to 1\."
-        with pytest.raises(ValueError, match=sentence):
-            function(array([[1.0, 2.0]]), axis=axis)
-
-    @each_reduction
-    def test_axis_of_a_number(self, function: Function) -> None:
-        with pytest.raises(ValueError, match=r"axis 0 is out of range .* pass axis=None"):
-            function(1.0, axis=0)
-
-    @each_reduction
-    def test_axis_twice(self, function: Function) -> None:
-        with pytest.raises(ValueError, match=r"axis \(0, -2\) names an axis more than once"):
-            function([[1.0, 2.0]], axis=(0, -2))
-
-    @each_reduction
-    @pytest.mark.parametrize("axis", [0.5, "0", "", (None,)])
-    def test_axis_of_wrong_type(self, function: Function, axis: Any) -> None:
-        with pytest.raises(TypeError, match="axis must be None, an integer or a tuple of integers"):
-            function([[1.0, 2.0]], axis=axis)
-
-    @pytest.mark.parametrize("function", [logsumexp, logmeanexp])
-    def test_weights_that_do_not_broadcast(self, array: Any, function: Function) -> None:
-        sentence = r"a has shape \(3,\) and b has shape \(2,\), which do not broadcast"
-        with pytest.raises(ValueError, match=sentence):
-            function(array([1.0, 2.0, 3.0]), b=array([1.0, 2.0]))
-
-    @each_reduction
-    def test_mask_that_does_not_fit(self, array: Any, function: Function) -> None:
-        with pytest.raises(ValueError, match=r"where has shape \(2,\)"):
-            function(array([1.0, 2.0, 3.0]), where=array([True, False]))
-        with pytest.raises(ValueError, match=r"where broadcasts to shape \(1, 3\), but (a|x) has"):
-            function(array([1.0, 2.0, 3.0]), where=array([[True, False, True]]))
-
-    def test_mixed_namespaces(self, library: Backend, array: Any) -> None:
-        other = np.ones(2) if not library.is_numpy else array_api_strict.ones(2)
-        with pytest.raises(TypeError, match="All arrays must come from one namespace, but a from "):
-            logsumexp(array([1.0, 2.0]), b=other)
-
-    def test_frame_beside_another_namespace(self) -> None:
-        x = array_api_strict.ones(2)
-        with pytest.raises(TypeError, match="b is a Series, which becomes a NumPy array, beside"):
-            logsumexp(x, b=pd.Series([1.0, 2.0]))
-
-    def test_mixed_devices(self) -> None:
-        here = array_api_strict.ones(2)
-        there = array_api_strict.ones(2, device=array_api_strict.Device("device1"))
-        with pytest.raises(ValueError, match="All arrays must lie on one device, but a on "):
-            logsumexp(here, b=there)
-
-    def test_wrong_xp(self) -> None:
-        with pytest.raises(TypeError, match="xp is array_api_strict, but a comes from numpy"):
-            logsumexp(np.ones(2), xp=array_api_strict)
-        with pytest.raises(TypeError, match="xp is a str, but an array namespace was expected"):
-            logsumexp(np.ones(2), xp="numpy")
+    @each_array
+    def test_lists_of_arrays(
+        self, library: Backend, array: Array, function: str, name: str
+    ) -> None:
+        # A list of NumPy's own arrays is as good as one.
+        one = array_api_strict.ones(2) if library.is_numpy else array([0.0, 1.0])
+        kind = type(one).__name__
+        for given in ([one, one], (0.0, [one])):
+            sentence = (
+                rf"{name} is a (list|tuple) of arrays \({kind}\), which would become a NumPy "
+                "array: stack them first"
+            )
+            with refused(TypeError, sentence):
+                call(function, **{name: given})
 
 
 class TestRefusedDtypes:
-    @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "int4", "float8_e5m2"])
-    def test_foreign_to_numpy(self, dtype: str) -> None:
+    @each_number
+    @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "int4", "uint2"])
+    def test_foreign_to_numpy(self, function: str, name: str, dtype: str) -> None:
         ml_dtypes = pytest.importorskip("ml_dtypes")
-        match = rf"^a has dtype {dtype}, which has too few digits to calculate with: convert it to "
-        with pytest.raises(TypeError, match=match):
-            logsumexp(np.zeros(3, getattr(ml_dtypes, dtype)))
+        with refused(TypeError, f"{name} has dtype {dtype}, {FEW_DIGITS}"):
+            call(function, **{name: np.zeros(2, getattr(ml_dtypes, dtype))})
 
-    def test_jax(self) -> None:
+    @each_number
+    def test_jax(self, function: str, name: str) -> None:
         jax = pytest.importorskip("jax", reason="JAX is not installed")
-        with pytest.raises(
-            TypeError, match=r"^a has dtype float8_e4m3fn, which has too few digits"
-        ):
-            logsumexp(jax.numpy.zeros(3, jax.numpy.float8_e4m3fn))
-        with pytest.raises(TypeError, match=r"^a is a PRNGKeyArray of dtype key<fry>, but numbers"):
-            logsumexp(jax.random.key(0))
+        with refused(TypeError, f"{name} has dtype float8_e4m3fn, {FEW_DIGITS}"):
+            call(function, **{name: jax.numpy.zeros(2, jax.numpy.float8_e4m3fn)})
+        with refused(TypeError, f"{name} is a PRNGKeyArray of dtype key<fry>, {NO_NUMBERS}"):
+            call(function, **{name: jax.random.key(0)})
 
+    @each_number
     @pytest.mark.filterwarnings("ignore:ComplexHalf:UserWarning")
-    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-    def test_torch(self) -> None:
+    def test_torch(self, function: str, name: str) -> None:
         torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-        for dtype in (torch.complex32, torch.float8_e4m3fn):
-            with pytest.raises(
-                TypeError, match=r"^a has dtype torch\..*, which has too few digits"
-            ):
-                logsumexp(torch.zeros(3, dtype=dtype))
-        rows = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
-        with pytest.raises(TypeError, match=r"^a is a nested Tensor, whose rows differ in length"):
-            logsumexp(rows)
+        for dtype in (torch.complex32, torch.float8_e4m3fn, torch.float8_e5m2):
+            with refused(TypeError, f"{name} has dtype {dtype}, {FEW_DIGITS}"):
+                call(function, **{name: torch.zeros(2, dtype=dtype)})
 
-    def test_nothing_in_common(self) -> None:
+    @each_pair
+    def test_nothing_in_common(self, function: str, name: str) -> None:
         ml_dtypes = pytest.importorskip("ml_dtypes")
-        match = "^a has dtype float16 and b has dtype bfloat16, which have no dtype in common: conv"
-        with pytest.raises(TypeError, match=match):
-            logsumexp(np.zeros(3, np.float16), b=np.zeros(3, ml_dtypes.bfloat16))
+        first = FIRST[function]
+        sentence = (
+            f"{first} has dtype float16 and {name} has dtype bfloat16, which have no dtype in "
+            "common: convert one of them"
+        )
+        one, other = np.zeros(2, np.float16), np.zeros(2, ml_dtypes.bfloat16)
+        with refused(TypeError, sentence):
+            call(function, **{first: one, name: other})
 
-    def test_number_too_large(self, array: Any) -> None:
-        match = "^b is a int larger than a floating-point number can be: pass its logarithm as an "
-        with pytest.raises(TypeError, match=match):
-            logsumexp(array([0.0]), b=10**400)
+    @each_pair
+    @pytest.mark.parametrize("number", [10**400, -(10**400)], ids=["positive", "negative"])
+    def test_number_too_large(self, array: Array, function: str, name: str, number: int) -> None:
+        sentence = (
+            f"{name} is a int larger than a floating-point number can be: pass its logarithm as an "
+            "exponent"
+        )
+        with refused(TypeError, sentence):
+            call(function, **{FIRST[function]: array(ROW), name: number})
+
+    @pytest.mark.parametrize(
+        ("function", "name"),
+        [*((function, FIRST[function]) for function in REAL), ("logsubexp", "x2")],
+    )
+    def test_complex(self, array: Array, function: str, name: str) -> None:
+        sentence = (
+            rf"{name} has dtype \S*complex128, but real numbers were expected: take "
+            rf"(xp\.real\({name}\)|xp\.real of it, or logsumexp, whose weights b may be negative)"
+        )
+        with refused(TypeError, sentence):
+            call(function, **{name: array([1j, 2.0])})
 
 
-class TestHidden:
-    """What hides in a container is refused as it would be alone."""
+class TestRefusedTogether:
+    @each_beside
+    def test_mixed_namespaces(
+        self, library: Backend, array: Array, function: str, name: str
+    ) -> None:
+        first, other = FIRST[function], array_api_strict if library.is_numpy else np
+        sentence = (
+            rf"All arrays must come from one namespace, but ({first}|{name}) from \S+ and "
+            rf"({first}|{name}) from \S+ were given: convert one of them explicitly"
+        )
+        for one, two in ((first, name), (name, first)):
+            taken = TAKEN[function]
+            given = {one: array(taken[one]), two: other.asarray(taken[two])}
+            with refused(TypeError, sentence):
+                call(function, **given)
 
-    def test_blocks_of_dask(self) -> None:
-        da = pytest.importorskip("dask.array", reason="Dask is not installed")
-        x = da.from_array(np.eye(4), chunks=2)
-        for function in REDUCTIONS:
-            with pytest.raises(TypeError, match=r"^(a|x) is a masked array, whose mask would be"):
-                function(da.ma.masked_equal(x, 1))
-            with pytest.raises(TypeError, match=r"^(a|x) is a sparse csr_matrix, whose missing"):
-                function(x.map_blocks(scipy.sparse.csr_matrix))
+    @each_beside
+    def test_frame_beside_another_namespace(self, function: str, name: str) -> None:
+        first = FIRST[function]
+        sentence = (
+            f"{name} is a Series, which becomes a NumPy array, beside an array from "
+            "array_api_strict: convert one of them explicitly"
+        )
+        given = {first: array_api_strict.asarray(ROW), name: pd.Series(TAKEN[function][name])}
+        with refused(TypeError, sentence):
+            call(function, **given)
 
-    def test_lists(self) -> None:
-        with pytest.raises(TypeError, match=r"^a is a masked array, whose mask would be dropped"):
-            logsumexp([[np.ma.masked_array([1.0], [True])]])
-        match = r"^a is a tuple of arrays \(Array\), which would become a NumPy array: stack them f"
-        with pytest.raises(TypeError, match=match):
-            logsumexp((array_api_strict.ones(2), array_api_strict.ones(2)))
-        assert logsumexp([np.zeros(2), [0.0, 0.0]]) == math.log(4)
+    @each_beside
+    @pytest.mark.parametrize("package", ["array_api_strict", "torch"])
+    def test_mixed_devices(self, function: str, name: str, package: str) -> None:
+        module = pytest.importorskip(package, reason=f"{package} is not installed")
+        first, places = FIRST[function], ("cpu", "meta")
+        if package == "array_api_strict":
+            places = (module.Device("CPU_DEVICE"), module.Device("device1"))
+        sentence = (
+            rf"All arrays must lie on one device, but ({first}|{name}) on \S+ and "
+            rf"({first}|{name}) on \S+ were given: move one of them"
+        )
+        for here, there in (places, places[::-1]):
+            given = {
+                first: module.asarray(TAKEN[function][first], device=here),
+                name: module.asarray(TAKEN[function][name], device=there),
+            }
+            with refused(ValueError, sentence):
+                call(function, **given)
+
+    @each_function
+    def test_another_library_as_xp(self, library: Backend, array: Array, function: str) -> None:
+        first, other = FIRST[function], array_api_strict if library.is_numpy else np
+        sentence = (
+            rf"xp is {other.__name__}, but {first} comes from \S+: leave xp out, or convert the "
+            "array"
+        )
+        with refused(TypeError, sentence):
+            call(function, **{first: array(ROW)}, xp=other)
+
+    @each_function
+    @pytest.mark.parametrize(
+        ("xp", "kind"),
+        [("numpy", "str"), (1, "int"), (object(), "object"), (math, "module"), (pd, "module")],
+    )
+    def test_no_namespace_as_xp(self, function: str, xp: Any, kind: str) -> None:
+        sentence = (
+            f"xp is a {kind}, but an array namespace was expected: pass a module such as numpy"
+        )
+        for given in (ROW, np.asarray(ROW)):
+            with refused(TypeError, sentence):
+                call(function, **{FIRST[function]: given}, xp=xp)
+
+
+class TestRefusedShapes:
+    @pytest.mark.parametrize(
+        ("function", "name"), [pair for pair in PAIRS if pair[0] != "logmatmulexp"]
+    )
+    def test_no_broadcasting(self, array: Array, function: str, name: str) -> None:
+        first, where = FIRST[function], {"where": None} if "where" in TAKEN[function] else {}
+        for shapes in (((3,), (2,)), ((2, 3), (2,)), ((2, 3), (3, 3)), ((3,), (0,))):
+            came = f"{first} has shape {shapes[0]} and {name} has shape {shapes[1]}"
+            one, two = map(array, map(np.ones, shapes))
+            with refused(ValueError, f"{re.escape(came)}, which do not broadcast: make them fit"):
+                call(function, **{first: one, name: two}, **where)
+
+    @each_reduction
+    def test_mask_that_does_not_fit(self, array: Array, function: Function) -> None:
+        sentence = (
+            r"where has shape \(2,\) and (a|x) has shape \(3,\), which do not broadcast: make "
+        )
+        with refused(ValueError, f"{sentence}them fit"):
+            function(array([1.0, 2.0, 3.0]), where=array(MASK))
+
+    @each_reduction
+    @pytest.mark.parametrize(
+        ("shape", "mask"),
+        [((3,), (1, 3)), ((3,), (2, 3)), ((1,), (3,)), ((), (1,)), ((2, 1), (3,))],
+    )
+    def test_mask_that_enlarges(
+        self, array: Array, function: Function, shape: tuple[int, ...], mask: tuple[int, ...]
+    ) -> None:
+        sentence = (
+            r"where broadcasts to shape \([0-9, ]+\), but (a|x) has shape \([0-9, ]*\): give "
+            "where a shape that fits into it"
+        )
+        with refused(ValueError, sentence):
+            function(array(np.zeros(shape)), where=array(np.ones(mask, dtype=bool)))
+
+    @each_reduction
+    @pytest.mark.parametrize(
+        "values", [[1.0, 0.0], [1, 0], [1j, 0]], ids=["float", "int", "complex"]
+    )
+    def test_mask_of_numbers(self, array: Array, function: Function, values: list[Any]) -> None:
+        sentence = r"where has dtype \S+, but booleans were expected: compare first"
+        with refused(TypeError, sentence):
+            function(array([1.0, 2.0]), where=array(values))
+        with refused(TypeError, sentence):
+            function(array([1.0, 2.0]), where=values)
+
+
+REDUCE = ["logsumexp", "logmeanexp", "softmax", "log_softmax"]
+ALONG_ONE = ["logcumsumexp", "segment_logsumexp"]
+
+
+class TestRefusedAxes:
+    @pytest.mark.parametrize("function", [*REDUCE, *ALONG_ONE])
+    @pytest.mark.parametrize("axis", [1, -2, 10**30])
+    def test_out_of_range(self, array: Array, function: str, axis: int) -> None:
+        sentence = (
+            f"axis {axis} is out of range for an array of 1 dimensions: pass an axis from -1 to 0"
+        )
+        with refused(ValueError, sentence):
+            call(function, **{FIRST[function]: array(ROW)}, axis=axis)
+
+    @pytest.mark.parametrize("function", REDUCE)
+    def test_one_of_several_out_of_range(self, array: Array, function: str) -> None:
+        sentence = "axis 2 is out of range for an array of 2 dimensions: pass an axis from -2 to 1"
+        with refused(ValueError, sentence):
+            call(function, **{FIRST[function]: array([ROW])}, axis=(0, 2))
+
+    @pytest.mark.parametrize("function", [*REDUCE, "logcumsumexp"])
+    @pytest.mark.parametrize("axis", [0, -1])
+    def test_of_a_number(self, function: str, axis: int) -> None:
+        sentence = f"axis {axis} is out of range for an array of 0 dimensions: pass axis=None"
+        plain = {name: 1.0 if name == FIRST[function] else None for name in TAKEN[function]}
+        with refused(ValueError, sentence):
+            call(function, **plain, axis=axis)
+
+    @pytest.mark.parametrize("function", REDUCE)
+    @pytest.mark.parametrize("axis", [(0, -2), (1, 1), [0, 1, 0]], ids=str)
+    def test_twice(self, array: Array, function: str, axis: Any) -> None:
+        came = re.escape(repr(axis))
+        with refused(ValueError, f"axis {came} names an axis more than once: name each one once"):
+            call(function, **{FIRST[function]: array([ROW])}, axis=axis)
+
+    @pytest.mark.parametrize("function", [*REDUCE, *ALONG_ONE])
+    @pytest.mark.parametrize(
+        "axis", [0.5, 0.0, "0", "", (None,), (0.5,), [[0]], {0}, np.asarray([0])], ids=repr
+    )
+    def test_of_wrong_type(self, array: Array, function: str, axis: Any) -> None:
+        kinds = "None, an integer or a tuple of integers"
+        if function in ALONG_ONE:
+            kinds = "(None or )?an integer"
+        with refused(TypeError, f"axis must be {kinds}, but {re.escape(repr(axis))} was given"):
+            call(function, **{FIRST[function]: array(ROW)}, axis=axis)
+
+    @pytest.mark.parametrize("function", ALONG_ONE)
+    def test_several(self, array: Array, function: str) -> None:
+        with refused(TypeError, r"axis must be (None or )?an integer, but \(0,\) was given"):
+            call(function, **{FIRST[function]: array(ROW)}, axis=(0,))
+
+
+class TestRefusedByOneFunction:
+    @pytest.mark.parametrize(
+        ("ids", "error", "came", "advice"),
+        [
+            (
+                [0],
+                ValueError,
+                r"shape \(1,\), but x has 2 entries along axis 0",
+                "one number for each",
+            ),
+            (
+                [[0, 0]],
+                ValueError,
+                r"shape \(1, 2\), but x has 2 entries along axis 0",
+                "one number .*",
+            ),
+            (
+                [0, 5],
+                ValueError,
+                "numbers from 0 to 5, but num_segments is 1",
+                "numbers below it, .*",
+            ),
+            (
+                [-1, 0],
+                ValueError,
+                "numbers from -1 to 0, but num_segments is 1",
+                "numbers .*, from 0",
+            ),
+        ],
+        ids=str,
+    )
+    def test_segment_ids(
+        self, ids: list[Any], error: type[Exception], came: str, advice: str
+    ) -> None:
+        with refused(error, f"segment_ids has {came}: give {advice}"):
+            call("segment_logsumexp", segment_ids=ids)
+
+    @pytest.mark.parametrize("dtype", ["bool", "float64", "complex128"])
+    def test_dtype_of_segment_ids(self, array: Array, dtype: str) -> None:
+        sentence = (
+            rf"segment_ids has dtype \S*{dtype}, but integers were expected: convert it to an "
+            "integer dtype"
+        )
+        with refused(TypeError, sentence):
+            call("segment_logsumexp", x=array(ROW), segment_ids=array([0, 0], dtype))
+
+    @pytest.mark.parametrize(
+        ("count", "error", "expected"),
+        [
+            (1.0, TypeError, "an integer"),
+            ("1", TypeError, "an integer"),
+            (None, TypeError, "an integer"),
+            (-1, ValueError, "a number of at least 0"),
+        ],
+        ids=str,
+    )
+    def test_num_segments(self, count: Any, error: type[Exception], expected: str) -> None:
+        sentence = (
+            f"num_segments is {count!r}, but {expected} was expected: pass the number of segments"
+        )
+        with refused(error, sentence):
+            call("segment_logsumexp", num_segments=count)
+
+    @pytest.mark.parametrize("name", ["a", "b"])
+    def test_matrix_of_no_axes(self, array: Array, name: str) -> None:
+        sentence = (
+            f"{name} is a single number, but an array of at least one axis was expected: add it to "
+            "the other argument instead"
+        )
+        for number in (1.0, array(1.0)):
+            with refused(ValueError, sentence):
+                call("logmatmulexp", **{name: number})
+
+    @pytest.mark.parametrize(
+        ("a", "b"),
+        [((2,), (3,)), ((2, 3), (2, 3)), ((2, 2, 2), (3, 2, 2)), ((2, 0), (1, 2))],
+        ids=str,
+    )
+    def test_matrices_that_do_not_multiply(
+        self, array: Array, a: tuple[int, ...], b: tuple[int, ...]
+    ) -> None:
+        sentence = (
+            f"a has shape {a} and b has shape {b}, which do not multiply: the last axis of a must "
+            "be as long as the last but one of b, and axes before these two must broadcast"
+        )
+        with refused(ValueError, re.escape(sentence)):
+            call("logmatmulexp", a=array(np.zeros(a)), b=array(np.zeros(b)))
 
 
 @pytest.mark.parametrize("name", ["no_float64", "no_x64"])
