@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,13 +48,19 @@ def conditioned_size(exponents: Sequence[Any], weights: Sequence[Any] | None = N
         return max(abs(shift), by_terms)
 
 
-def roundoffs(actual: float, expected: Any, size: Any, dtype: str) -> float:
+def roundoffs(
+    actual: float, expected: Any, size: Any, dtype: str, vanished: float | None = None
+) -> float:
     """Return how many units of roundoff, relative to a size, an answer is off.
 
-    What lies below the smallest normal number is no error: libraries may flush it to 0.
+    What vanished by flushing to 0, at most the smallest normal number if not given, is no error.
     """
     info = np.finfo(dtype)
-    off = abs(mp.mpf(float(actual)) - expected) - float(info.tiny)
+    off = abs(mp.mpf(float(actual)) - expected) - (
+        float(info.tiny) if vanished is None else vanished
+    )
     if off <= 0:
         return 0.0
+    if size == 0:
+        return math.inf
     return float(off / (mp.mpf(float(info.eps)) / 2 * size))

@@ -1,0 +1,1 @@
+"""The accuracy of every function against exact answers, beside that of other libraries."""

@@ -1,0 +1,162 @@
+"""Measure the largest errors, beside other libraries: ``python -m tests.accuracy``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings, target
+from hypothesis import strategies as st
+
+import agnostic_lse
+from tests.accuracy.long_sums import long_sums
+from tests.accuracy.picture import draw
+from tests.accuracy.problems import PROBLEMS, Arguments, Problem
+from tests.accuracy.rivals import rivals, run, versions
+from tests.backends import Backend
+
+OURS = tuple(
+    backend for backend in (Backend.NUMPY, Backend.TORCH, Backend.JAX) if backend.missing() is None
+)
+
+
+class Worst:
+    """The largest error so far of each library, and the arguments of ours."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self.name, self.dtype, self.problem = name, dtype, PROBLEMS[name]
+        self.numbers = 0
+        self.errors: dict[str, float] = {}
+        self.arguments: Arguments = ()
+
+    def add(self, arguments: Arguments) -> float:
+        """Run all libraries on the arguments, and return our largest error on NumPy."""
+        largest = max((self.errors.get(f"agnostic_lse, {b}", 0.0) for b in OURS), default=0.0)
+        exact = self.problem.exact(*arguments)
+        self.numbers += len(exact)
+
+        def note(library: str, backend: Backend, function: Any) -> float:
+            errors = self.problem.errors(arguments, run(function, backend, arguments), exact)
+            error = max(errors, default=0.0)
+            self.errors[library] = max(self.errors.get(library, 0.0), error)
+            return error
+
+        ours = [note(f"agnostic_lse, {backend}", backend, self.problem) for backend in OURS]
+        if max(ours) > largest:
+            self.arguments = arguments
+        for library, (backend, functions) in RIVALS.items():
+            if self.name in functions:
+                note(library, backend, functions[self.name])
+        return max(ours)
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "function": self.name,
+            "dtype": self.dtype,
+            "numbers": self.numbers,
+            "errors": {k: finite(v) for k, v in self.errors.items()},
+            "our_worst_arguments": [np.asarray(x, dtype=float).tolist() for x in self.arguments],
+        }
+
+
+RIVALS = rivals()
+
+
+def finite(error: float) -> float | str:
+    """Return an error as JSON can hold it."""
+    return round(error, 2) if math.isfinite(error) else "infinite"
+
+
+def drawn(problem: Problem, dtype: str, rounds: int) -> Iterator[Arguments]:
+    rng = np.random.default_rng(20)
+    for _ in range(rounds):
+        yield problem.draw(rng, dtype)
+
+
+def numbers(dtype: str) -> st.SearchStrategy[list[float]]:
+    width: Literal[32, 64] = 32 if dtype == "float32" else 64
+    size = st.one_of(
+        st.floats(-800, 800, width=width, allow_subnormal=False),
+        st.floats(-2, 2, width=width, allow_subnormal=False),
+        st.sampled_from([0.0, -1.0, 1.0, -0.5, 0.5, -0.6875, 0.6875, -40.0, -17.0, -104.0, 88.0]),
+    )
+    return st.lists(size, min_size=6, max_size=6)
+
+
+def search(worst: Worst, examples: int) -> None:
+    """Look for arguments that make our error large, from those that do already."""
+    problem, dtype = worst.problem, worst.dtype
+
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.target],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(numbers(dtype), numbers(dtype), st.booleans())
+    def climb(x: list[float], y: list[float], near_0: bool) -> None:
+        first, second = np.asarray(x, dtype=dtype), np.asarray(y, dtype=dtype)
+        if near_0:
+            first = first - agnostic_lse.logsumexp(first)
+        error = worst.add(problem.arrange(first, second))
+        target(min(error, 1e300))
+
+    climb()
+
+
+def measure(rounds: int, examples: int) -> list[dict[str, Any]]:
+    tables = []
+    started = time.perf_counter()
+    for i, (name, problem) in enumerate(PROBLEMS.items()):
+        for dtype in ("float32", "float64"):
+            worst = Worst(name, dtype)
+            for arguments in drawn(problem, dtype, rounds):
+                worst.add(arguments)
+            search(worst, examples)
+            tables.append(worst.table())
+            ours = {k: v for k, v in worst.errors.items() if k.startswith("agnostic")}
+            theirs = {k: v for k, v in worst.errors.items() if k not in ours}
+            print(  # noqa: T201
+                f"[{i + 1}/{len(PROBLEMS)} {time.perf_counter() - started:4.0f} s] "
+                f"{name:20} {dtype}  ours {max(ours.values()):.2f}  "
+                + "  ".join(f"{k} {v:.3g}" for k, v in theirs.items()),
+                flush=True,
+            )
+    return tables
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.accuracy", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/accuracy.json"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/accuracy.png"))
+    parser.add_argument("--rounds", type=int, default=200, help="random draws for each function")
+    parser.add_argument("--examples", type=int, default=1000, help="of each search")
+    parser.add_argument("--long-sums", type=int, default=10**8, help="their length; 0 for none")
+    options = parser.parse_args()
+    results = {
+        "unit": "roundoffs times the condition number",
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "random_draws": options.rounds,
+        "searched_examples": options.examples,
+        "results": measure(options.rounds, options.examples),
+        "long_sums": long_sums(options.long_sums) if options.long_sums else [],
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, options.picture)
+    print(f"{options.out} and {options.picture} written", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The same problems for other libraries: by their own function, or as their users write it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.accuracy.problems import SEGMENTS
+from tests.backends import Backend, make_array, to_numpy
+
+Function = Callable[..., Any]
+
+
+def on_numpy() -> dict[str, Function]:
+    """Return SciPy's functions, and NumPy's where it has none."""
+    special = importlib.import_module("scipy.special")
+    return {
+        "logsumexp": lambda x: special.logsumexp(x, axis=1),
+        "logsumexp, weighted": lambda a, b: special.logsumexp(a, axis=1, b=b),
+        "logsumexp, signed": lambda a, b: special.logsumexp(a, axis=1, b=b),
+        "logmeanexp": lambda x: special.logsumexp(x, axis=1) - np.log(x.shape[1]),
+        "softmax": lambda x: special.softmax(x, axis=1),
+        "log_softmax": lambda x: special.log_softmax(x, axis=1),
+        "logcumsumexp": lambda x: np.logaddexp.accumulate(x, axis=1),
+        "logmatmulexp": lambda a, b: special.logsumexp(a[:, :, None] + b, axis=1),
+        "logaddexp": np.logaddexp,
+        "logsubexp": lambda x1, x2: special.logsumexp(
+            np.stack([x1, x2]), axis=0, b=np.asarray([[1], [-1]], dtype=x1.dtype)
+        ),
+        "log1mexp": lambda x: np.log1p(-np.exp(x)),
+        "log1pexp": lambda x: np.logaddexp(0, x),
+        "logexpm1": lambda x: np.log(np.expm1(x)),
+        "log_expit": special.log_expit,
+        "logit": special.logit,
+    }
+
+
+def on_jax() -> dict[str, Function]:
+    """Return JAX's functions."""
+    jax = importlib.import_module("jax")
+    jnp, special = jax.numpy, importlib.import_module("jax.scipy.special")
+
+    def segments(x: Any, ids: Any) -> Any:
+        peak = jax.ops.segment_max(x, ids, SEGMENTS)
+        whole = jax.ops.segment_sum(jnp.exp(x - peak[ids]), ids, SEGMENTS)
+        return peak + jnp.log(whole)
+
+    return {
+        "logsumexp": lambda x: special.logsumexp(x, axis=1),
+        "logsumexp, weighted": lambda a, b: special.logsumexp(a, axis=1, b=b),
+        "logsumexp, signed": lambda a, b: special.logsumexp(a, axis=1, b=b),
+        "logmeanexp": lambda x: jax.nn.logmeanexp(x, axis=1),
+        "softmax": lambda x: jax.nn.softmax(x, axis=1),
+        "log_softmax": lambda x: jax.nn.log_softmax(x, axis=1),
+        "logcumsumexp": lambda x: jax.lax.cumlogsumexp(x, axis=1),
+        "segment_logsumexp": segments,
+        "logmatmulexp": lambda a, b: special.logsumexp(a[:, :, None] + b, axis=1),
+        "logaddexp": jnp.logaddexp,
+        "logsubexp": lambda x1, x2: x1 + jax.nn.log1mexp(x1 - x2),
+        "log1mexp": lambda x: jax.nn.log1mexp(-x),
+        "log1pexp": jax.nn.softplus,
+        "logexpm1": lambda x: jnp.log(jnp.expm1(x)),
+        "log_expit": jax.nn.log_sigmoid,
+        "logit": special.logit,
+    }
+
+
+def on_torch() -> dict[str, Function]:
+    """Return PyTorch's functions."""
+    torch = importlib.import_module("torch")
+    functional = torch.nn.functional
+    return {
+        "logsumexp": lambda x: torch.logsumexp(x, 1),
+        "logsumexp, weighted": lambda a, b: torch.logsumexp(a + torch.log(b), 1),
+        "logmeanexp": lambda x: torch.logsumexp(x, 1) - np.log(x.shape[1]),
+        "softmax": lambda x: torch.softmax(x, 1),
+        "log_softmax": lambda x: torch.log_softmax(x, 1),
+        "logcumsumexp": lambda x: torch.logcumsumexp(x, 1),
+        "logmatmulexp": lambda a, b: torch.logsumexp(a[:, :, None] + b, 1),
+        "logaddexp": torch.logaddexp,
+        "logsubexp": lambda x1, x2: x1 + torch.log(-torch.expm1(x2 - x1)),
+        "log1mexp": lambda x: torch.log(-torch.expm1(x)),
+        "log1pexp": functional.softplus,
+        "logexpm1": lambda x: torch.log(torch.expm1(x)),
+        "log_expit": functional.logsigmoid,
+        "logit": torch.logit,
+    }
+
+
+RIVALS = {
+    "scipy": (Backend.NUMPY, on_numpy),
+    "jax": (Backend.JAX, on_jax),
+    "torch": (Backend.TORCH, on_torch),
+}
+
+
+def rivals() -> dict[str, tuple[Backend, dict[str, Function]]]:
+    """Return the functions of each library that is installed."""
+    return {
+        name: (backend, functions())
+        for name, (backend, functions) in RIVALS.items()
+        if backend.missing() is None
+    }
+
+
+def versions() -> dict[str, str]:
+    return {
+        name: importlib.metadata.version(name)
+        for name in ("numpy", "scipy", "jax", "torch")
+        if name in {d.name.lower() for d in importlib.metadata.distributions()}
+    }
+
+
+def run(function: Function, backend: Backend, arguments: tuple[Any, ...]) -> Any:
+    """Return what a function makes of NumPy arrays as arrays of its library, as NumPy's."""
+    xp = backend.namespace()
+    with np.errstate(all="ignore"):
+        return to_numpy(function(*(make_array(backend, xp, each) for each in arguments)))
