@@ -9,7 +9,6 @@ to 8. The sizes are found with NumPy, in double precision.
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -73,9 +72,9 @@ def for_all(library: Backend, *strategies: Strategy) -> Callable[[Callable[..., 
     return run
 
 
-def lengths(library: Backend) -> Strategy:
-    """Return a few lengths, two of them on JAX, which compiles for each anew."""
-    return st.sampled_from((2, 33) if library is Backend.JAX else (1, 2, 7, 33))
+def any_length(library: Backend, drawn: Callable[[int], Strategy]) -> Strategy:
+    """Return what is drawn for a few lengths: two of them on JAX, which compiles for each anew."""
+    return st.sampled_from((2, 33) if library is Backend.JAX else (1, 2, 7, 33)).flatmap(drawn)
 
 
 def numbers(dtype: str, low: float, high: float) -> Strategy:
@@ -107,13 +106,8 @@ def normalised(x: Any) -> Any:
     return x - x.dtype.type(whole) if math.isfinite(whole) else x
 
 
-def rows(library: Backend, *parts: Callable[[int], Strategy]) -> Strategy:
-    """Return what the parts make of one length."""
-    return lengths(library).flatmap(lambda length: st.tuples(*(part(length) for part in parts)))
-
-
-def mask(length: int) -> Strategy:
-    return arrays(bool, length)
+def rows(library: Backend, dtype: str, **options: Any) -> Strategy:
+    return any_length(library, lambda length: row(dtype, length, **options))
 
 
 def log_sum(x: Any) -> tuple[float, Floats]:
@@ -164,30 +158,31 @@ def to_float(array: Any) -> Floats:
 
 class TestSum:
     def test_shift(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype)), numbers(dtype, -1000, 1000))
-        def check(drawn: Any, by: float) -> None:
-            (x,) = drawn
+        @for_all(library, rows(library, dtype), numbers(dtype, -1000, 1000))
+        def check(x: Any, by: float) -> None:
             shifted = x + x.dtype.type(by)
-            # Besides 4 for each side, a half for each shifted exponent, and 1 to add here.
+            # Besides 4 for each side, 1 for the rounded exponents, and 1 to add here
             units = 4 * size_of(x) + 6 * size_of(shifted)
             expected = to_float(logsumexp(array(x, dtype))) + by
             assert_within(units, dtype, logsumexp(array(shifted, dtype)), expected)
 
     def test_permutation(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype)), st.integers(0, 2**32 - 1))
-        def check(drawn: Any, seed: int) -> None:
-            (x,) = drawn
+        @for_all(library, rows(library, dtype), st.integers(0, 2**32 - 1))
+        def check(x: Any, seed: int) -> None:
             mixed = np.random.default_rng(seed).permutation(x)
             out = logsumexp(array(mixed, dtype))
             assert_within(8 * size_of(x), dtype, out, logsumexp(array(x, dtype)))
 
     def test_monotony(self, library: Backend, array: Any, dtype: str) -> None:
         """Raising one entry never lowers the sum, but for rounding."""
-        some = functools.partial(row, dtype, extremes=(INF, HUGE, -HUGE))
 
-        @for_all(library, rows(library, some), st.integers(0, 2**32 - 1), exponents(dtype))
-        def check(drawn: Any, place: int, to: float) -> None:
-            (x,) = drawn
+        @for_all(
+            library,
+            rows(library, dtype, extremes=(INF, HUGE, -HUGE)),
+            st.integers(0, 2**32 - 1),
+            exponents(dtype),
+        )
+        def check(x: Any, place: int, to: float) -> None:
             raised = x.copy()
             raised[place % len(x)] = max(raised[place % len(x)], to)
             low, high = (to_float(logsumexp(array(each, dtype))) for each in (x, raised))
@@ -201,24 +196,23 @@ class TestSum:
             assert_within(8 * size_of(x), dtype, out, [to_float(logsumexp(array(x, dtype)))])
 
     def test_last_of_cumulative(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype)))
+        @for_all(library, rows(library, dtype))
         def check(drawn: Any) -> None:
-            x = array(drawn[0], dtype)
-            assert_within(8 * size_of(drawn[0]), dtype, logcumsumexp(x)[-1], logsumexp(x))
+            x = array(drawn, dtype)
+            assert_within(8 * size_of(drawn), dtype, logcumsumexp(x)[-1], logsumexp(x))
 
     def test_one_segment(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype)))
+        @for_all(library, rows(library, dtype))
         def check(drawn: Any) -> None:
-            x, ids = array(drawn[0], dtype), array(np.zeros(len(drawn[0]), dtype=np.int64))
+            x, ids = array(drawn, dtype), array(np.zeros(len(drawn), dtype=np.int64))
             out = segment_logsumexp(x, ids, 1)[0]
-            assert_within(8 * size_of(drawn[0]), dtype, out, logsumexp(x))
+            assert_within(8 * size_of(drawn), dtype, out, logsumexp(x))
 
     def test_mean(self, library: Backend, array: Any, dtype: str) -> None:
         """The mean is the sum over the number of terms."""
 
-        @for_all(library, rows(library, functools.partial(row, dtype)))
-        def check(drawn: Any) -> None:
-            (x,) = drawn
+        @for_all(library, rows(library, dtype))
+        def check(x: Any) -> None:
             expected = to_float(logsumexp(array(x, dtype))) - math.log(len(x))
             # Besides 4 for each side, 1 for the logarithm of the number, and 1 to subtract it here
             units = 4 * size_of(x) + math.log(len(x)) + 5 * mean_size(expected, x)
@@ -227,46 +221,60 @@ class TestSum:
 
 class TestWeights:
     def test_of_one(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype)))
+        @for_all(library, rows(library, dtype))
         def check(drawn: Any) -> None:
-            x, ones = array(drawn[0], dtype), array(np.ones_like(drawn[0]), dtype)
-            assert_within(8 * size_of(drawn[0]), dtype, logsumexp(x, b=ones), logsumexp(x))
+            x, ones = array(drawn, dtype), array(np.ones_like(drawn), dtype)
+            assert_within(8 * size_of(drawn), dtype, logsumexp(x, b=ones), logsumexp(x))
             mean = to_float(logmeanexp(x))
-            assert_within(8 * mean_size(mean, drawn[0]), dtype, logmeanexp(x, b=ones), mean)
+            assert_within(8 * mean_size(mean, drawn), dtype, logmeanexp(x, b=ones), mean)
 
     def test_of_zero(self, library: Backend, array: Any, dtype: str) -> None:
         """A term of weight 0 is as good as masked, nan and infinities too."""
+        hidden = st.sampled_from([INF, NAN, HUGE, -HUGE, -INF, 0.0])
 
-        @for_all(library, rows(library, functools.partial(row, dtype), mask))
+        def parts(length: int) -> Strategy:
+            absent = arrays(dtype, length, elements=hidden)
+            return st.tuples(row(dtype, length), absent, arrays(bool, length))
+
+        @for_all(library, any_length(library, parts))
         def check(drawn: Any) -> None:
-            (x, kept), where = drawn, array(drawn[1])
-            given, b = array(x, dtype), array(kept.astype(dtype), dtype)
-            there = np.where(kept, x, -INF)
-            whole, mean = logsumexp(given, where=where), to_float(logmeanexp(given, where=where))
-            assert_within(8 * size_of(there), dtype, logsumexp(given, b=b), whole)
-            assert_within(8 * mean_size(mean, there), dtype, logmeanexp(given, b=b), mean)
+            present, absent, kept = drawn
+            x, where = array(np.where(kept, present, absent), dtype), array(kept)
+            b, there = array(kept.astype(dtype), dtype), np.where(kept, present, -INF)
+            whole, mean = logsumexp(x, where=where), to_float(logmeanexp(x, where=where))
+            assert_within(8 * size_of(there), dtype, logsumexp(x, b=b), whole)
+            assert_within(8 * mean_size(mean, there), dtype, logmeanexp(x, b=b), mean)
 
 
 class TestNormalised:
     def test_sum_of_softmax(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype, extremes=(INF, HUGE))))
-        def check(drawn: Any) -> None:
-            (x,) = drawn
+        @for_all(library, rows(library, dtype, extremes=(INF, HUGE)))
+        def check(x: Any) -> None:
             out = math.fsum(to_float(softmax(array(x, dtype))))
             assert_within(4, dtype, out, float(np.max(x) > -INF))
+
+    def test_sum_of_log_softmax(self, library: Backend, array: Any, dtype: str) -> None:
+        @for_all(library, rows(library, dtype, extremes=(INF, HUGE)))
+        def check(x: Any) -> None:
+            logs = to_float(log_softmax(array(x, dtype)))
+            p = np.exp(logs)
+            by_both = np.where(np.isfinite(x), np.abs(x), 0) + by_terms(x)
+            size = np.maximum(np.where(p > 0, np.abs(logs), 0), by_both)
+            units = 4 * math.fsum(p * size) + 1  # to exponentiate and to add here
+            assert_within(units, dtype, math.fsum(p), float(np.max(x) > -INF))
 
     def test_log_softmax(self, library: Backend, array: Any, dtype: str) -> None:
         """It is x - logsumexp(x), which infinite terms leave unknown."""
 
-        @for_all(library, rows(library, functools.partial(row, dtype, extremes=(NAN, HUGE))))
-        def check(drawn: Any) -> None:
-            (x,), size = drawn, size_of(drawn[0])
+        @for_all(library, rows(library, dtype, extremes=(NAN, HUGE)))
+        def check(x: Any) -> None:
             whole = to_float(logsumexp(array(x, dtype)))
             nothing = (x == -INF) & ~np.isnan(whole)
             expected = np.where(nothing, -INF, np.where(nothing, 0, x) - whole)
             by_both = np.where(nothing, 0, np.abs(x)) + by_terms(x)
             # 4 for each side, and 1 to subtract here
-            units = 4 * size + 5 * np.maximum(np.where(nothing, 0, np.abs(expected)), by_both)
+            size = np.maximum(np.where(nothing, 0, np.abs(expected)), by_both)
+            units = 4 * size_of(x) + 5 * size
             assert_within(units, dtype, log_softmax(array(x, dtype)), expected)
 
 
@@ -287,7 +295,10 @@ class TestMerge:
             return to_float(_logsum.value(xp, state)[0])
 
     def test_of_any_split(self, library: Backend, array: Any, dtype: str) -> None:
-        @for_all(library, rows(library, functools.partial(row, dtype), mask))
+        def parts(length: int) -> Strategy:
+            return st.tuples(row(dtype, length), arrays(bool, length))
+
+        @for_all(library, any_length(library, parts))
         def check(drawn: Any) -> None:
             x, left = drawn
             xp, one = self.lift(array(np.where(left, x, x.dtype.type(-INF)), dtype))
@@ -297,9 +308,7 @@ class TestMerge:
             assert_within(8 * size_of(x), dtype, out, self.value(xp, whole))
 
     def test_commutes(self, library: Backend, array: Any, dtype: str) -> None:
-        some = functools.partial(row, dtype)
-
-        @for_all(library, rows(library, some, some))
+        @for_all(library, any_length(library, lambda n: st.tuples(*[row(dtype, n)] * 2)))
         def check(drawn: Any) -> None:
             (xp, one), (_, other) = (self.lift(array(each, dtype)) for each in drawn)
             out, turned = self.merged(xp, one, other), self.merged(xp, other, one)
@@ -307,9 +316,7 @@ class TestMerge:
             assert_within(units, dtype, self.value(xp, out), self.value(xp, turned))
 
     def test_associates(self, library: Backend, array: Any, dtype: str) -> None:
-        some = functools.partial(row, dtype)
-
-        @for_all(library, rows(library, some, some, some))
+        @for_all(library, any_length(library, lambda n: st.tuples(*[row(dtype, n)] * 3)))
         def check(drawn: Any) -> None:
             (xp, one), (_, two), (_, three) = (self.lift(array(each, dtype)) for each in drawn)
             left = self.merged(xp, self.merged(xp, one, two), three)
@@ -339,9 +346,9 @@ class TestProducts:
         def pair(k: int) -> Strategy:
             return st.tuples(matrix(dtype, 2, k), matrix(dtype, k, 3))
 
-        @for_all(library, rows(library, pair))
+        @for_all(library, any_length(library, pair))
         def check(drawn: Any) -> None:
-            ((a, b),) = drawn
+            a, b = drawn
             terms = array(a[:, :, None] + b[None], dtype)
             # 4 for each side, and 1 for the rounded sums of exponents
             units = 9 * self.sizes(a, b)
@@ -352,10 +359,10 @@ class TestProducts:
         def chain(k: int) -> Strategy:
             return st.tuples(matrix(dtype, 2, k), matrix(dtype, k, 3), matrix(dtype, 3, 2))
 
-        @for_all(library, rows(library, chain))
+        @for_all(library, any_length(library, chain))
         def check(drawn: Any) -> None:
-            ((a, b, c),) = drawn
-            x, y, z = (array(each, dtype) for each in drawn[0])
+            a, b, c = drawn
+            x, y, z = (array(each, dtype) for each in drawn)
             first, last = logmatmulexp(x, y), logmatmulexp(y, z)
             # What the first product errs by, its entries pass on to the second.
             left = self.sizes(to_float(first), c, self.sizes(a, b))
