@@ -95,12 +95,19 @@ def segment_logsumexp(
             f"axis {axis}: give one number for each."
         )
     _refuse_out_of_range(xp, ids, num_segments)
-    x = xp.moveaxis(x, axis, 0)
+    x = _moved(xp, x, axis, 0)
     if compat.is_dask_namespace(xp):
         out = _over_blocks(xp, x, ids, num_segments)
     else:
         out = _logsum.value(xp, _segments(xp, x, ids, num_segments))[0]
-    return finished(xp, xp.moveaxis(out, 0, axis), dtype)
+    return finished(xp, _moved(xp, out, 0, axis), dtype)
+
+
+def _moved(xp: Namespace, x: Array, source: int, place: int) -> Array:
+    """Return the array with an axis moved to a place, in a way that PyTorch's vmap knows."""
+    order = [axis for axis in range(x.ndim) if axis != source]
+    order.insert(place, source)
+    return xp.permute_dims(x, tuple(order))
 
 
 def _count(num_segments: int) -> int:

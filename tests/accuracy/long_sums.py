@@ -22,7 +22,7 @@ LAYOUTS: dict[str, Callable[[Any], tuple[Any, int]]] = {
 }
 KINDS: dict[str, Callable[[np.random.Generator, int], Any]] = {
     "zeros": lambda _, n: np.zeros(n, np.float32),
-    "tenths": lambda _, n: np.full(n, 0.1, np.float32),
+    "three values": lambda _, n: np.resize(np.asarray([0.1, -1.5, -3.3], np.float32), n),
     "normal": lambda rng, n: rng.standard_normal(n, dtype=np.float32),
     "spread": lambda rng, n: rng.standard_normal(n, dtype=np.float32) * 5,
 }
@@ -60,7 +60,7 @@ def long_sums(length: int) -> list[dict[str, Any]]:
                 worst = float(np.max(np.abs(result - log)))
                 errors[name] = round(worst / (2.0**-24 * size), 2)
             out.append({"kind": kind, "layout": layout, "length": length, "errors": errors})
-            print(f"{kind:8} {layout:32} {errors}", flush=True)  # noqa: T201
+            print(f"{kind:12} {layout:32} {errors}", flush=True)  # noqa: T201
             del laid
     return out
 
