@@ -179,6 +179,7 @@ def test_derivatives(library: Backend, name: str) -> None:
             return xp.sum(can(FUNCTIONS[name], x, *beside) * make_array(library, xp, weights))
 
         x = make_array(library, xp, first)
+        gradient_of: Any
         if library is Backend.JAX:
             import jax
 
@@ -193,6 +194,23 @@ def test_derivatives(library: Backend, name: str) -> None:
         at = (1, 2)  # one row of the second derivative
         along = differences(lambda y: to_numpy(gradient_of(make_array(library, xp, y)))[at], first)
         close(to_numpy(hessian)[at], along, 1e-7)
+
+
+@each
+def test_jax_without_64_bits(name: str) -> None:
+    """As JAX is unless told otherwise, nothing asks it for what it would warn not to have."""
+    available(Backend.JAX)
+    import jax
+
+    config: Any = jax.config
+    can, wide = CAPABILITIES[name], config.jax_enable_x64
+    jax.config.update("jax_enable_x64", False)
+    try:
+        out = can(FUNCTIONS[name], *map(jax.numpy.asarray, can.arguments))
+    finally:
+        jax.config.update("jax_enable_x64", wide)
+    assert out.dtype == "float32"
+    close(out, expected(can, name), 1e-5)
 
 
 def differences(function: Callable[[Any], Any], x: Any, step: float = 1e-5) -> Any:

@@ -196,6 +196,25 @@ def test_long(array: Any, dtype: str, spread: float) -> None:
     close(out, expected, rtol=8 * float(np.finfo(dtype).eps))
 
 
+def test_jax_without_64_bits() -> None:
+    """Branches for few and for all entries ask for no integers of 64 bits."""
+    available(Backend.JAX)
+    import jax
+
+    config: Any = jax.config
+    wide = config.jax_enable_x64
+    jax.config.update("jax_enable_x64", False)
+    try:
+        rng = np.random.default_rng(0)
+        for spread in (1.0, 25.0, 500.0):
+            a, b = (rng.normal(size=(40, 40)).astype(np.float32) * spread for _ in range(2))
+            out = logmatmulexp(jax.numpy.asarray(a), jax.numpy.asarray(b))
+            assert out.dtype == "float32"
+            close(out, by_definition(a.astype(float), b.astype(float)), 1e-6)
+    finally:
+        jax.config.update("jax_enable_x64", wide)
+
+
 def test_blocks_of_the_inner_axis() -> None:
     import dask.array as da
 

@@ -206,7 +206,12 @@ def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array
     if _dtype_name(array.dtype) in ("int32", "int64"):
         return array
     # Narrower ones could not count the segments, and PyTorch takes no others as indices.
-    return xp.astype(array, xpx.default_dtype(xp, "integral", device=device))
+    return xp.astype(array, default_integer(xp, device))
+
+
+def default_integer(xp: Namespace, device: Any) -> DType:
+    """Return the dtype that indices have where nothing says another; JAX may have no int64."""
+    return xpx.default_dtype(xp, "integral", device=device)
 
 
 def _promoted(xp: Namespace, arrays: dict[str, Array]) -> DType:

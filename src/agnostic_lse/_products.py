@@ -11,7 +11,16 @@ import array_api_compat as compat
 import numpy as np
 
 from . import _logsum
-from ._namespace import Array, Namespace, arguments, constant, finished, quiet, real_working
+from ._namespace import (
+    Array,
+    Namespace,
+    arguments,
+    constant,
+    default_integer,
+    finished,
+    quiet,
+    real_working,
+)
 
 
 @quiet
@@ -104,13 +113,13 @@ def _product(xp: Namespace, a: Array, b: Array) -> Array:
     if compat.is_jax_namespace(xp):
         return _jitted()(a, b)
     out, doubtful, settled = _by_matmul(xp, a, b)
-    some = _any(xp, doubtful)
-    if some:
+    count = _count(xp, doubtful)
+    if count:
         doubtful = doubtful & ~settled()
-        some = _any(xp, doubtful)
-    if some is None:
+        count = _count(xp, doubtful)
+    if count is None:
         return _everywhere(xp, a, b)
-    return _mended(xp, a, b, out, doubtful) if some else out
+    return _mended(xp, a, b, out, doubtful, count) if count else out
 
 
 # Up to so many terms, adding them one by one costs less than finding out whether it is needed.
@@ -125,10 +134,10 @@ def _shape(a: Array, b: Array) -> tuple[int, ...]:
     )
 
 
-def _any(xp: Namespace, flags: Array) -> bool | None:
-    """Return whether any flag is set, or None where that cannot be seen: under PyTorch's vmap."""
+def _count(xp: Namespace, flags: Array) -> int | None:
+    """Return how many flags are set, or None where that cannot be seen: under PyTorch's vmap."""
     try:
-        return bool(xp.any(flags))
+        return int(xp.count_nonzero(flags))
     except RuntimeError:
         return None
 
@@ -141,7 +150,7 @@ def _by_matmul(xp: Namespace, a: Array, b: Array) -> tuple[Array, Array, Callabl
 
     - the rounding of ``a - row`` and ``b - column``, half of what these are, weighted by the terms'
       shares p: at most (|log C| + log k) / 2, since their mean is the entropy of p less log C;
-    - 4 by two exponentials, |log C| by the logarithm, and half of each sum's size by rounding it;
+    - 4 by two exponentials, and half the size of the logarithm and of each sum by rounding them;
     - sqrt(length) / 2 by matmul, where length is that of a part added in order: twice the standard
       deviation of its rounding.
 
@@ -166,7 +175,7 @@ def _by_matmul(xp: Namespace, a: Array, b: Array) -> tuple[Array, Array, Callabl
     known = constant(xp.where(kept, log_product, 0.0))
     error = (
         (4 + math.log(length) / 2 + math.sqrt(min(length, _IN_ORDER)) / 2)
-        + 1.5 * xp.abs(known)
+        + xp.abs(known)
         + 0.5 * (xp.abs(base) + xp.abs(base + known))
     )
     # Where the base is -inf or nan, so is the result.
@@ -262,11 +271,13 @@ def _numbers(xp: Namespace, a: Array, b: Array) -> tuple[Array, Array]:
     return tuple(xp.reshape(xp.broadcast_to(each, shape), (-1,)) for each in (rows, columns))
 
 
-def _mended(xp: Namespace, a: Array, b: Array, out: Array, doubtful: Array) -> Array:
-    """Return the product with its doubtful entries, of which there are some, summed anew."""
-    rank = xp.cumulative_sum(xp.astype(xp.reshape(doubtful, (-1,)), xp.int64))
-    counts = xp.arange(1, int(rank[-1]) + 1, device=compat.device(rank))
-    places = xp.searchsorted(rank, counts)
+def _mended(xp: Namespace, a: Array, b: Array, out: Array, doubtful: Array, room: int) -> Array:
+    """Return the product with its doubtful entries summed anew, for which there must be room."""
+    integer = default_integer(xp, compat.device(out))
+    rank = xp.cumulative_sum(xp.astype(xp.reshape(doubtful, (-1,)), integer))
+    # Where there is more room than needed, the last entry fills it.
+    places = xp.searchsorted(rank, xp.arange(1, room + 1, dtype=integer, device=compat.device(out)))
+    places = xp.clip(places, max=rank.shape[0] - 1)
     rows, columns = (xp.take(each, places) for each in _numbers(xp, a, b))
     exact = xp.take(_entries(xp, a, b, rows, columns), xp.clip(rank - 1, min=0))
     return xp.where(doubtful, xp.reshape(exact, tuple(out.shape)), out)
@@ -289,8 +300,16 @@ def _jitted() -> Callable[[Array, Array], Array]:
         doubtful = jax.lax.cond(
             xp.any(doubtful), lambda: doubtful & ~settled(), lambda: xp.zeros_like(doubtful)
         )
-        return jax.lax.cond(
-            xp.any(doubtful), lambda: xp.where(doubtful, _everywhere(xp, a, b), out), lambda: out
+        # No shape depends on data, so that there is room for few or for all.
+        few = -(-math.prod(out.shape) // 32)
+        count = xp.count_nonzero(doubtful)
+        return jax.lax.switch(
+            xp.astype(count > 0, int) + (count > few),
+            [
+                lambda: out,
+                lambda: _mended(xp, a, b, out, doubtful, few),
+                lambda: xp.where(doubtful, _everywhere(xp, a, b), out),
+            ],
         )
 
     return product
