@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ import scipy.sparse
 import agnostic_lse
 from agnostic_lse import log_softmax, logmeanexp, logsumexp, softmax
 from agnostic_lse._namespace import constant
-from tests.backends import Backend, to_numpy
+from tests.backends import Backend, available, to_numpy
 
 Function = Callable[..., Any]
 Array = Callable[..., Any]
@@ -135,10 +136,13 @@ class TestTaken:
         np.testing.assert_allclose(to_numpy(logsumexp(x, b=np.float64(2.0))), math.log(4))
 
 
-NO_NUMBERS = "but numbers were expected: pass a numeric array, a number or a nested list of numbers"
+NO_NUMBERS = (
+    "but (numbers were expected: pass a numeric array, a number or a nested list of numbers"
+    "|booleans were expected: compare first)"
+)
 MASKED = (
-    "is a masked array, whose mask would be dropped: pass its .data, and where=~mask to leave "
-    "terms out"
+    "is a masked array, whose mask would be dropped: fill it with what masked entries stand for, "
+    "such as -inf for exponents of terms that are not there"
 )
 SPARSE = "whose missing entries are zeros and not -inf: pass a dense array"
 FEW_DIGITS = (
@@ -311,15 +315,53 @@ class TestRefusedDtypes:
     @pytest.mark.parametrize("number", [10**400, -(10**400)], ids=["positive", "negative"])
     def test_number_too_large(self, array: Array, function: str, name: str, number: int) -> None:
         sentence = (
-            f"{name} is a int larger than a floating-point number can be: pass its logarithm as an "
-            "exponent"
+            f"{name} is a number larger than a floating-point number can be: pass its logarithm as "
+            "an exponent"
         )
         with refused(TypeError, sentence):
             call(function, **{FIRST[function]: array(ROW), name: number})
 
+    @each_function
+    def test_number_alone_too_large(self, function: str) -> None:
+        sentence = f"{FIRST[function]} is a number larger than a floating-point number can be: .*"
+        with refused(TypeError, sentence):
+            call(function, **{FIRST[function]: 10**400})
+
+    def test_large_integers_are_numbers(self, xp: Any) -> None:
+        assert float(logsumexp(2**70, xp=np if xp.__name__ == "numpy" else xp)) == 2.0**70
+
+    @each_array
+    def test_masked_behind_a_protocol(self, function: str, name: str) -> None:
+        class Behind:
+            def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+                return np.ma.masked_array([1.0, 2.0], mask=[True, False])
+
+        with refused(TypeError, f"{name} {MASKED}"):
+            call(function, **{name: Behind()})
+
+    @pytest.mark.parametrize("axis", [b"\x01", "0", 0.5])
+    def test_axes_of_bytes(self, axis: Any) -> None:
+        sentence = f"axis must be None, an integer or a tuple of integers, but {axis!r} was given"
+        with refused(TypeError, re.escape(sentence)):
+            logsumexp([0.0], axis=axis)
+
+    def test_masked_tensor(self) -> None:
+        available(Backend.TORCH)
+        import torch
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls itself a prototype
+            masked = torch.masked.masked_tensor(torch.zeros(2), torch.asarray([True, False]))
+        with refused(TypeError, f"a {MASKED}"):
+            logsumexp(masked)
+
     @pytest.mark.parametrize(
         ("function", "name"),
-        [*((function, FIRST[function]) for function in REAL), ("logsubexp", "x2")],
+        [
+            *((function, FIRST[function]) for function in REAL),
+            ("logsubexp", "x2"),
+            ("logmatmulexp", "b"),
+        ],
     )
     def test_complex(self, array: Array, function: str, name: str) -> None:
         sentence = (

@@ -390,7 +390,7 @@ class TestDerivatives:
             np.ma.masked_array([[1.0]], [[True]]),
             np.zeros((1, 1)),
             TypeError,
-            r"a is a masked array, whose mask would be dropped: pass its \.data",
+            r"a is a masked array, whose mask would be dropped: fill it with what masked entries ",
         ),
     ],
     ids=str,

@@ -140,6 +140,11 @@ class TestRefused:
         with pytest.raises(TypeError, match=match):
             segment_logsumexp([1.0, 2.0], [0, 1], count)
 
+    def test_single_number(self) -> None:
+        match = r"^x is a single number, but an array of at least one axis was expected: put it in"
+        with pytest.raises(ValueError, match=match):
+            segment_logsumexp(1.0, [0], 1)
+
     def test_negative_count(self) -> None:
         match = r"^num_segments is -1, but a number of at least 0 was expected: pass the number of"
         with pytest.raises(ValueError, match=match):

@@ -57,22 +57,38 @@ def arguments(
     mask = None if where is None else _as_array(xp, "where", where, device)
     if mask is not None and not _is_dtype(xp, mask.dtype, "bool"):
         raise TypeError(f"where has dtype {mask.dtype}, but booleans were expected: compare first.")
-    weak = {name for name, value in numbers.items() if type(value) in (int, float, complex)}
+    weak = {
+        name: _not_integer(name, value)
+        for name, value in numbers.items()
+        if type(value) in (int, float, complex)
+    }
     strong = {
         name: _as_array(xp, name, value, device)
         for name, value in numbers.items()
         if value is not None and name not in weak
     }
     if not strong:  # numbers alone
-        strong = {name: _as_array(xp, name, numbers[name], device) for name in weak}
+        strong = {name: _as_array(xp, name, value, device) for name, value in weak.items()}
     dtype = _promoted(xp, strong)
-    if any(type(numbers[name]) is complex for name in weak):
+    if any(isinstance(value, complex) for value in weak.values()):
         dtype = xp.result_type(dtype, xp.complex64)
     arrays = strong | {
-        name: _as_array(xp, name, numbers[name], device, working_dtype(xp, dtype))
-        for name in weak - set(strong)
+        name: _as_array(xp, name, value, device, working_dtype(xp, dtype))
+        for name, value in weak.items()
+        if name not in strong
     }
     return xp, dtype, [arrays.get(name) for name in numbers], mask
+
+
+def _not_integer(name: str, value: Any) -> float | complex:
+    """Return a Python number, an integer as a float: integers of arrays are not as large."""
+    try:
+        return float(value) if isinstance(value, int) else value
+    except OverflowError as error:
+        raise TypeError(
+            f"{name} is a number larger than a floating-point number can be: pass its logarithm as "
+            "an exponent."
+        ) from error
 
 
 def _is_array(value: object) -> bool:
@@ -92,10 +108,10 @@ def refuse_containers(name: str, value: Any) -> None:
                 )
     if compat.is_dask_array(value):
         value = value._meta  # an array of the kind of its blocks
-    if isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ma.MaskedArray) or type(value).__name__ == "MaskedTensor":
         raise TypeError(
-            f"{name} is a masked array, whose mask would be dropped: pass its .data, "
-            "and where=~mask to leave terms out."
+            f"{name} is a masked array, whose mask would be dropped: fill it with what masked "
+            "entries stand for, such as -inf for exponents of terms that are not there."
         )
     package, _, rest = type(value).__module__.partition(".")
     sparse = package == "sparse" or (
@@ -163,6 +179,9 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     elif _is_array(value):
         array = value
     else:
+        if compat.is_numpy_namespace(xp) and hasattr(value, "__array__"):
+            value = np.asanyarray(value)  # which shows what kind of array it is
+            refuse_containers(name, value)
         if isinstance(value, np.generic):
             value = np.asarray(value) if compat.is_numpy_namespace(xp) else value.item()
         elif hasattr(value, "__array__") and not compat.is_numpy_namespace(xp):
@@ -174,8 +193,8 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
             array = xp.asarray(value, dtype=dtype, device=device)
         except OverflowError as error:
             raise TypeError(
-                f"{name} is a {kind} larger than a floating-point number can be: pass its "
-                "logarithm as an exponent."
+                f"{name} is a {kind} with an integer that is too large for {_label(xp)}: pass "
+                "floating-point numbers."
             ) from error
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(_not_numeric(name, kind)) from error
@@ -225,6 +244,8 @@ def _promoted(xp: Namespace, arrays: dict[str, Array]) -> DType:
 
 
 def _not_numeric(name: str, came: str) -> str:
+    if name == "where":
+        return f"where is a {came}, but booleans were expected: compare first."
     return (
         f"{name} is a {came}, but numbers were expected: pass a numeric array, "
         "a number or a nested list of numbers."
@@ -268,9 +289,9 @@ def working(xp: Namespace, array: Array, dtype: DType) -> Array:
 
 def real_working(xp: Namespace, name: str, array: Array, dtype: DType) -> Array:
     """Return the array in the dtype to calculate in, unless it is complex."""
-    if is_complex(xp, dtype):
+    if is_complex(xp, array.dtype):
         raise TypeError(
-            f"{name} has dtype {dtype}, but real numbers were expected: take xp.real({name})."
+            f"{name} has dtype {array.dtype}, but real numbers were expected: take xp.real({name})."
         )
     return working(xp, array, dtype)
 
@@ -313,7 +334,9 @@ def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]
     if axis is None:
         return tuple(range(ndim))
     try:
-        listed: Any = axis if isinstance(axis, Sequence) and not isinstance(axis, str) else (axis,)
+        listed: Any = (
+            axis if isinstance(axis, Sequence) and not isinstance(axis, str | bytes) else (axis,)
+        )
         given = tuple(map(operator.index, listed))
     except TypeError:
         raise TypeError(
@@ -336,7 +359,7 @@ def one_axis(axis: int, ndim: int) -> int:
     try:
         axis = operator.index(axis)
     except TypeError:
-        raise TypeError(f"axis must be None or an integer, but {axis!r} was given.") from None
+        raise TypeError(f"axis must be an integer, but {axis!r} was given.") from None
     return reduced_axes(axis, ndim)[0]
 
 

@@ -291,7 +291,10 @@ def _real_log_mean(
     centre = constant(centre)
     # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
     exponent = xp.where(there | (a < xp.inf), _logsum.bounded(xp, a, centre), 0.0)
-    excess = _logsum.total(xp, weight * expm1(xp, exponent), axes)
+    # Terms far below c leave -1, beside which those near it would be rounded: these are counted.
+    far = xp.where(exponent < -0.7, weight, xp.zeros_like(weight))
+    excess = _logsum.total(xp, weight * expm1(xp, exponent) + far, axes)
+    excess = excess - _logsum.total(xp, far, axes)
     whole = _logsum.total(xp, weight, axes)
     sound = xp.abs(whole) > xp.finfo(a.dtype).eps  # else signed weights have all but cancelled
     excess = excess / xp.where(sound, whole, 1.0)

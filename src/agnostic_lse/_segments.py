@@ -61,10 +61,10 @@ def segment_logsumexp(
         If `x` is not real, if `segment_ids` or `num_segments` are no integers, if an argument is
         sparse or masked, or if namespaces are mixed.
     ValueError
-        If devices are mixed, `segment_ids` is not as long as the axis, `axis` is out of range,
-        `num_segments` is negative, or a number is not from 0 to ``num_segments - 1``. Numbers that
-        cannot be looked at without waiting, on a GPU, in a Dask array or under ``jax.jit``, are not
-        refused: what they number is left out.
+        If devices are mixed, `x` has no axis or `axis` is out of range, `segment_ids` is not as
+        long as the axis, `num_segments` is negative, or a number is not from 0 to
+        ``num_segments - 1``. Numbers that cannot be looked at without waiting, on a GPU, in a Dask
+        array or under ``jax.jit``, are not refused: what they number is left out.
 
     See Also
     --------
@@ -86,6 +86,11 @@ def segment_logsumexp(
     """
     xp, dtype, (x,), _ = arguments(xp, x=x)
     x = real_working(xp, "x", x, dtype)
+    if x.ndim == 0:
+        raise ValueError(
+            "x is a single number, but an array of at least one axis was expected: "
+            "put it into a list."
+        )
     axis = one_axis(axis, x.ndim)
     num_segments = _count(num_segments)
     ids = whole_numbers(xp, "segment_ids", segment_ids, beside=("x", x))

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import agnostic_lse
 from tests.accuracy.long_sums import long_sums
-from tests.accuracy.picture import draw
 from tests.accuracy.problems import PROBLEMS, Arguments, Problem
+from tests.accuracy.report import draw, page
 from tests.accuracy.rivals import rivals, run, versions
 from tests.backends import Backend
 
@@ -137,7 +137,7 @@ def measure(rounds: int, examples: int) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.accuracy", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/accuracy.json"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/accuracy.png"))
+    parser.add_argument("--page", type=Path, default=Path("docs/accuracy.md"))
     parser.add_argument("--rounds", type=int, default=200, help="random draws for each function")
     parser.add_argument("--examples", type=int, default=1000, help="of each search")
     parser.add_argument("--long-sums", type=int, default=10**8, help="their length; 0 for none")
@@ -154,8 +154,10 @@ def main() -> None:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
-    draw(results, options.picture)
-    print(f"{options.out} and {options.picture} written", file=sys.stderr)  # noqa: T201
+    picture = options.page.with_suffix(".png")
+    draw(results, picture)
+    options.page.write_text(page(results, picture.name))
+    print(f"{options.out}, {options.page} and {picture} written", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table of errors as a picture."""
+"""The errors as a picture, and as a page of the documentation."""
 
 from __future__ import annotations
 
@@ -23,6 +23,58 @@ def worst_of(errors: dict[str, Any], library: str) -> float | None:
         if name == library or name.startswith(f"{library},")
     ]
     return max(found, default=None)
+
+
+def page(results: dict[str, Any], picture: str) -> str:
+    """Return a page in Markdown with a table of all errors."""
+
+    def cell(entry: dict[str, Any], library: str) -> str:
+        error = worst_of(entry["errors"], library)
+        return "-" if error is None else "all" if error >= LOST else f"{error:.3g}"
+
+    used = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    lines = [
+        "# Accuracy",
+        "",
+        "The largest errors found against `mpmath`, in units of roundoff times the condition",
+        "number of the problem. All libraries had the same arguments: at random, at many scales",
+        "and near answers of 0, and from a search that climbs to whatever makes this library's",
+        "error larger. `make accuracy` measures them anew; the tests do so in short, on every",
+        "backend.",
+        "",
+        f"{used}, {results['processor']}.",
+        "",
+        f"![The same errors as a picture]({picture})",
+        "",
+        "Under each library is what it has itself, or what its users write where it has nothing,",
+        'such as `log1p(-exp(x))`; NumPy\'s stands under SciPy where SciPy has none. "All" is an',
+        "infinity or nan where there is a number, or the reverse. A dash: no such function.",
+        "",
+        "| function | dtype | numbers | on NumPy | on PyTorch | on JAX | SciPy | PyTorch | JAX |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    columns = [*(f"agnostic_lse, {name}" for name in ("numpy", "torch", "jax"))]
+    for entry in results["results"]:
+        cells = (cell(entry, library) for library in (*columns, "scipy", "torch", "jax"))
+        name = f"`{entry['function'].split(',')[0]}`" + ",".join(
+            ["", *entry["function"].split(",")[1:]]
+        )
+        lines.append(f"| {name} | {entry['dtype']} | {entry['numbers']} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## Long sums",
+        "",
+        f"`logsumexp` of {results['long_sums'][0]['length']:.0e} numbers of single precision."
+        if results["long_sums"]
+        else "Not measured.",
+        "",
+        "| numbers | layout of memory | on NumPy | on PyTorch | on JAX | SciPy | PyTorch | JAX |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in results["long_sums"]:
+        cells = (cell(entry, library) for library in (*columns, "scipy", "torch", "jax"))
+        lines.append(f"| {entry['kind']} | {entry['layout']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
