@@ -366,7 +366,7 @@ class TestRefusedDtypes:
     def test_complex(self, array: Array, function: str, name: str) -> None:
         sentence = (
             rf"{name} has dtype \S*complex128, but real numbers were expected: take "
-            rf"(xp\.real\({name}\)|xp\.real of it, or logsumexp, whose weights b may be negative)"
+            rf"xp\.real\({name}\)"
         )
         with refused(TypeError, sentence):
             call(function, **{name: array([1j, 2.0])})

@@ -337,6 +337,13 @@ class TestLogSoftmax:
         assert to_numpy(out).tolist() == [[0.0, -INF]]
 
     @pytest.mark.parametrize("temperature", [1.0, 0.5])
+    def test_foreign_byte_order(self, temperature: float) -> None:
+        scores = np.asarray(SCORES)
+        out = LogSoftmaxTransformer(temperature).fit_transform(scores.astype(">f8"))
+        assert out.dtype.isnative
+        assert out.tolist() == LogSoftmaxTransformer(temperature).transform(scores).tolist()
+
+    @pytest.mark.parametrize("temperature", [1.0, 0.5])
     @pytest.mark.usefixtures("dispatch")
     def test_every_backend(self, array: Any, temperature: float) -> None:
         x = array(SCORES)
@@ -347,7 +354,7 @@ class TestLogSoftmax:
 
     @pytest.mark.parametrize(
         "temperature",
-        [0, -1.0, INF, NAN, "hot", None, 1j, np.ones(1), 10**400, -(10**400), 10**5000],
+        [0, -1.0, INF, NAN, True, "hot", None, 1j, np.ones(1), 10**400, -(10**400), 10**5000],
         ids=lambda value: "10**5000" if isinstance(value, int) and value == 10**5000 else None,
     )
     def test_refused_temperatures(self, temperature: Any) -> None:
@@ -452,8 +459,8 @@ class TestLogSumExp:
                 pd.Series({"siamese": "cat", "poodle": "dog", "beagle": "dog"}),
                 {"dog": [0, 1], "cat": [2]},
             ),
-            (pd.Series({"x": "cat", "y": "dog", "z": "dog"}), {"cat": [0], "dog": [1, 2]}),
-            (pd.Series({2: "cat", 1: "dog", 0: "dog"}), {"cat": [0], "dog": [1, 2]}),
+            (pd.Series([7, None, 8]), {"7": [0], "8": [2]}),
+            (np.asarray([7.0, NAN, 7.0]), {"7": [0, 2]}),
         ],
         ids=str,
     )
@@ -505,6 +512,14 @@ class TestLogSumExp:
             (
                 pd.Series(["dog", "dog", "cat", "dog"], index=["a", "b", "c", "a"]),
                 "groups has 4 label(s), but X has 3 feature(s): pass one label for each ",
+            ),
+            (
+                pd.Series({"a": "cat", "b": "dog", "x": "dog"}),
+                "groups is a Series indexed by 'a', 'b', 'x', but X has other column names: index",
+            ),
+            (
+                pd.Series({2: "cat", 1: "dog", 0: "dog"}),
+                "groups is a Series indexed by 2, 1, 0, but X has other column names: index it by ",
             ),
             ([0.5] * 3, "groups names an output 0.5, but strings or integers were expected: "),
             (["dog"], "groups has 1 label(s), but X has 3 feature(s): pass one label for each "),
@@ -646,8 +661,8 @@ class TestBoth:
             return
         name = type(transformer).__name__
         match = (
-            f"^X contains {came}, but {name} expects logarithms of probabilities, finite numbers "
-            r"or -inf: replace these entries or drop their rows\.$"
+            f"^X contains {came}, but {name} expects finite numbers or -inf: replace these "
+            r"entries or drop their rows\.$"
         )
         with pytest.raises(ValueError, match=match):
             clone(transformer).fit(bad)
@@ -779,6 +794,14 @@ LABELS = [
 
 
 class TestMixin:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_not_fitted(self, method: str) -> None:
+        match = (
+            rf"^AsTheyCome has no classes_, since it is not fitted yet: call fit before {method}"
+        )
+        with pytest.raises(NotFittedError, match=match):
+            getattr(AsTheyCome(), method)([[0.0, 1.0]])
+
     @pytest.mark.parametrize("classes", LABELS, ids=["strings", "objects", "list", "dates"])
     def test_labels_that_only_numpy_holds(self, library: Backend, array: Any, classes: Any) -> None:
         labels = AsTheyCome(classes).fit(None).predict(array(JOINT))

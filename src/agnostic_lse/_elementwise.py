@@ -428,7 +428,7 @@ def _entrywise(
         name = next(name for name, array in numbers.items() if is_complex(xp, array.dtype))
         raise TypeError(
             f"{name} has dtype {numbers[name].dtype}, but real numbers were expected: "
-            "take xp.real of it, or logsumexp, whose weights b may be negative."
+            f"take xp.real({name})."
         )
     arrays = broadcast(xp, **_in_dtype(xp, dtype, **numbers))
     if compat.is_dask_namespace(xp):

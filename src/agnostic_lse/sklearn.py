@@ -34,6 +34,7 @@ try:
         OneToOneFeatureMixin,
         TransformerMixin,
     )
+    from sklearn.exceptions import NotFittedError
     from sklearn.utils import get_tags
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ModuleNotFoundError as error:
@@ -79,10 +80,11 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
     Scores that are nan or +inf are refused, except where they are not known yet, in Dask arrays
     and under ``jax.jit``, and under scikit-learn's ``assume_finite``.
 
-    Results have the dtype of `X`, and float64 for integers. Under scikit-learn's
+    Results have the dtype of `X`, and for integers the widest real one. Under scikit-learn's
     ``array_api_dispatch`` they lie in the namespace and on the device of `X`.
 
-    The transformer is stateless: `transform` works without `fit`, on any number of columns.
+    The transformer is stateless: `transform` works without `fit`, but knows no names of columns
+    then.
 
     Examples
     --------
@@ -172,8 +174,8 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
           integer indices, or one of them alone. Groups may share columns.
         - A list of labels gives for each column the name of the output that it belongs to, or None
           or another missing value, such as nan, if it belongs to none. The outputs are in the order
-          of their first columns. Labels go by position, but those of a pandas Series whose index
-          has exactly the names of the columns go by name.
+          of their first columns. Labels go by position, but those of a pandas Series that is
+          indexed by the names of the columns go by name.
 
         Columns in no group are left out.
 
@@ -198,10 +200,10 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     .. math:: \log \sum_{j \in G} e^{x_{ij}}.
 
     Entries of -inf are probabilities of 0: a group that has nothing else gives -inf. Entries that
-    are nan or +inf are refused, except where they are not known yet, in Dask arrays and under
-    ``jax.jit``, and under scikit-learn's ``assume_finite``.
+    are nan or +inf are refused, also in columns that are left out, except where they are not known
+    yet, in Dask arrays and under ``jax.jit``, and under scikit-learn's ``assume_finite``.
 
-    Results have the dtype of `X`, and float64 for integers. Under scikit-learn's
+    Results have the dtype of `X`, and for integers the widest real one. Under scikit-learn's
     ``array_api_dispatch`` they lie in the namespace and on the device of `X`, which need not be
     those of the array given to `fit`: only the indices of columns are kept from it.
 
@@ -347,8 +349,9 @@ class LogProbabilityMixin:
 
     A host that declares ``array_api_support`` in its tags keeps the arrays of its fit where the
     samples lay. Under ``array_api_dispatch`` it is given samples from there only, as scikit-learn's
-    own estimators are; any others are refused. NumPy arrays that it keeps beside those of another
-    namespace count for nothing here.
+    own estimators are; any others are refused. What it keeps is told from its attributes that end
+    in an underscore and are arrays. NumPy arrays beside those of another namespace count for
+    nothing here, but alone they count.
 
     A sample to which every class gives probability 0, a row of -inf, has no class probabilities:
     its probabilities are 0, their logarithms and its `score_samples` are -inf, and the first class
@@ -471,6 +474,11 @@ def _joint_log_proba(estimator: Any, X: Any, method: str) -> Array:
     """Return the host's joint log-probabilities, one column for each class."""
     if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
         _refuse_other_namespace(estimator, X, method)
+    if not hasattr(estimator, "classes_"):
+        raise NotFittedError(
+            f"{type(estimator).__name__} has no classes_, since it is not fitted yet: call fit "
+            f"before {method}."
+        )
     name = f"{type(estimator).__name__}.predict_joint_log_proba"
     joint = _floating(f"{name}(X)", estimator.predict_joint_log_proba(X))
     n_classes = _number_of_classes(estimator)
@@ -533,14 +541,14 @@ def _arrays_of_fit(estimator: Any) -> dict[str, Array]:
         and name != "classes_"
         and compat.is_array_api_obj(value)
         and not isinstance(value, np.generic)
-        and not _is_of_names(value)
+        and not _is_not_numeric(value)
     }
     # NumPy's arrays beside others are what fit has to report, such as its progress.
     others = {name: array for name, array in kept.items() if not isinstance(array, np.ndarray)}
     return others or kept
 
 
-def _is_of_names(array: Any) -> bool:
+def _is_not_numeric(array: Any) -> bool:
     """Return whether an array holds what is neither a number nor a boolean."""
     return isinstance(array, np.ndarray) and array.dtype.kind not in "biufc"
 
@@ -553,7 +561,7 @@ def _labels(xp: Namespace, classes: Any, index: Array) -> Array:
     on_host = to_host(classes)
     if compat.is_dask_namespace(xp):  # its blocks hold whatever NumPy's arrays do
         return index.map_blocks(on_host.__getitem__, dtype=on_host.dtype)
-    moved = None if _is_of_names(on_host) else _moved(xp, device, on_host)
+    moved = None if _is_not_numeric(on_host) else _moved(xp, device, on_host)
     return on_host[to_host(index)] if moved is None else moved[index]
 
 
@@ -597,8 +605,8 @@ def _validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     if not xp.all(X < xp.inf):
         came = "NaN" if xp.any(xp.isnan(X)) else "+inf"
         raise ValueError(
-            f"X contains {came}, but {type(estimator).__name__} expects logarithms of "
-            "probabilities, finite numbers or -inf: replace these entries or drop their rows."
+            f"X contains {came}, but {type(estimator).__name__} expects finite numbers or -inf: "
+            "replace these entries or drop their rows."
         )
     return X
 
@@ -625,7 +633,8 @@ def _real(X: Array) -> Array:
     """Return X if its dtype is a real floating one, or its numbers in the widest of them."""
     xp = compat.array_namespace(X)
     if xp.isdtype(X.dtype, "real floating"):
-        return X
+        foreign = not getattr(X.dtype, "isnative", True)  # NumPy's alone may be of another machine
+        return X.astype(X.dtype.newbyteorder("=")) if foreign else X
     if xp.isdtype(X.dtype, "complex floating"):
         raise ValueError(
             f"Complex data not supported: X has dtype {X.dtype}, but real numbers were expected: "
@@ -643,7 +652,8 @@ def _real(X: Array) -> Array:
 def _checked_temperature(temperature: Any) -> float:
     came = ""
     try:
-        number = float(temperature) if isinstance(temperature, Real) else math.nan
+        is_number = isinstance(temperature, Real) and not isinstance(temperature, bool)
+        number = float(temperature) if is_number else math.nan
     except OverflowError:  # of an integer, which may have too many digits to be written out
         number, came = math.inf, "a number too large for a float"
     if not 0 < number < math.inf:
@@ -690,7 +700,7 @@ def _scaled(xp: Namespace, x: Array, power: int) -> Array:
 def _columns(groups: Any, n_columns: int, names: Any) -> dict[str, list[int]]:
     """Return for each output name the indices of its columns."""
     if not isinstance(groups, Mapping):
-        groups = _by_label(_in_order(groups, names), n_columns)
+        groups = _by_label(groups, n_columns, names)
     if not groups:
         raise ValueError(
             "groups is empty, but at least one group was expected: "
@@ -712,17 +722,7 @@ def _columns(groups: Any, n_columns: int, names: Any) -> dict[str, list[int]]:
     }
 
 
-def _in_order(labels: Any, names: Any) -> Any:
-    """Return labels in the order of the columns: by name if they are indexed by all the names."""
-    is_series = hasattr(labels, "index") and getattr(labels, "ndim", 0) == 1  # a list has no ndim
-    if names is None or not is_series:
-        return labels
-    named = dict(zip(labels.index, labels, strict=True))
-    one_each = len(labels) == len(names) == len(named)
-    return [named[name] for name in names] if one_each and named.keys() == set(names) else labels
-
-
-def _by_label(groups: Any, n_columns: int) -> dict[Any, list[int]]:
+def _by_label(groups: Any, n_columns: int, names: Any) -> dict[Any, list[int]]:
     """Return for each label the indices of the columns that have it."""
     labels = np.asarray(groups, dtype=object)
     if labels.ndim != 1:
@@ -737,11 +737,30 @@ def _by_label(groups: Any, n_columns: int) -> dict[Any, list[int]]:
             "for each column, and None for a column in no group."
         )
     columns: dict[Any, list[int]] = {}
-    for index, label in enumerate(labels):
+    for index, label in enumerate(labels[_order(groups, n_columns, names)]):
         if not _is_missing(label):
+            # Beside missing ones NumPy and pandas hold integers as floats.
+            whole = isinstance(label, float | np.floating) and label.is_integer()
+            label = int(label) if whole else label
             _output_name(label)  # refuses what cannot be a key, too
             columns.setdefault(label, []).append(index)
     return columns
+
+
+def _order(labels: Any, n_columns: int, names: Any) -> list[int]:
+    """Return the place of each column's label: by name where labels are indexed by names."""
+    is_series = hasattr(labels, "index") and hasattr(labels, "ndim")  # a list has no ndim
+    index = list(labels.index) if is_series else []
+    if is_series and names is not None and sorted(map(str, index)) == sorted(names):
+        return [index.index(name) for name in names]
+    if is_series and index != list(range(n_columns)):
+        some = ", ".join(map(repr, index[:5])) + ", ..." * (len(index) > 5)
+        has = "no column names" if names is None else "other column names"
+        raise ValueError(
+            f"groups is a {type(labels).__name__} indexed by {some}, but X has {has}: index it by "
+            "the names of the columns, or pass its values alone, in the order of the columns."
+        )
+    return list(range(n_columns))
 
 
 def _is_missing(label: Any) -> bool:
