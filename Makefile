@@ -1,4 +1,4 @@
-# Everything runs in .venv, made by the first command that needs it.
+# Everything runs in .venv, made with the packages for all of it by the first command.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,4 +1,4 @@
-"""A classifier of handwritten digits whose probabilities never vanish.
+"""A classifier of handwritten digits whose log-probabilities are never -inf.
 
 Run it from a checkout: ``python examples/digits_classifier.py``
 """
@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from agnostic_lse.sklearn import LogProbabilityMixin
 
@@ -31,11 +31,14 @@ class SoftmaxRegression(LogProbabilityMixin, ClassifierMixin, BaseEstimator):  #
 
     def predict_joint_log_proba(self, X: Any) -> Any:
         """Return the scores: the log-probabilities up to a constant for each row."""
-        return validate_data(self, X, reset=False) @ self.coef_.T + self.intercept_
+        check_is_fitted(self)
+        scores = validate_data(self, X, reset=False) @ self.coef_.T + self.intercept_
+        # Of two classes LogisticRegression weighs the second alone: the first has the score 0.
+        return np.hstack([np.zeros_like(scores), scores]) if len(self.classes_) == 2 else scores
 
 
 def main() -> None:
-    """Fit a pipeline and print the least probable digit of one bright image."""
+    """Fit a pipeline and print the smallest log-probability of one bright image."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, _ = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
     model = make_pipeline(StandardScaler(), SoftmaxRegression()).fit(X_train, y_train)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import __doc__ as about
 from . import __version__
 
 FORMATS = (".pdf", ".png", ".svg")
@@ -16,11 +17,15 @@ FORMATS = (".pdf", ".png", ".svg")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit status."""
-    parser = argparse.ArgumentParser("python -m agnostic_lse", description=__doc__)
+    parser = argparse.ArgumentParser("python -m agnostic_lse", description=about)
     parser.add_argument("--version", action="version", version=f"agnostic_lse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     demo = commands.add_parser(
-        "demo", help="log-probabilities of handwritten digits, beside scikit-learn's own"
+        "demo",
+        help="log-probabilities of handwritten digits, beside scikit-learn's own",
+        description="Fit classifiers of handwritten digits, this library's beside scikit-learn's "
+        "own, print and draw their log-probabilities, and time every array library that is "
+        "installed.",
     )
     demo.add_argument(
         "--out",
