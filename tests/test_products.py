@@ -225,6 +225,12 @@ def test_blocks_of_the_inner_axis() -> None:
     close(out.compute(), by_definition(a, b), rtol=1e-14)
 
 
+def test_nan_is_not_lost_among_many(array: Any) -> None:
+    a = np.full((2, 3000), 1.0)
+    a[0, 3], a[0, 5], a[1, 9] = NAN, INF, NAN
+    assert np.all(np.isnan(to_numpy(logmatmulexp(array(a), array(np.zeros((3000, 1)))))))
+
+
 def test_memory() -> None:
     """Terms are summed in parts no larger than the matrices."""
     rng = np.random.default_rng(0)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import array_api_compat as compat
 import numpy as np
 
-from ._elementary import log1p
+from ._elementary import exp, log1p
 from ._namespace import (
     Array,
     Namespace,
@@ -143,7 +143,7 @@ def _lift_signed(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array) ->
     ties = total(xp, is_peak, axes)
     at_peak = constant(sign) * is_peak
     net = total(xp, at_peak, axes)
-    others = total(xp, sign * xp.exp(bounded(xp, x, peak)) - at_peak, axes)
+    others = total(xp, sign * exp(xp, bounded(xp, x, peak)) - at_peak, axes)
     # Infinite terms of several signs or directions have no sum.
     apart = total(xp, xp.abs(at_peak - is_peak * (net / xp.where(ties == 0, 1.0, ties))), axes)
     lost = (peak == xp.inf) & (apart > 8 * xp.finfo(x.dtype).eps * ties)
@@ -262,7 +262,13 @@ def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     """Return the largest entry along axes that are not empty, a constant to differentiation."""
     if compat.is_dask_namespace(xp):
         return _reduce_blocks(x, axes, highest, fill=None)
-    return constant(xp.max(x, axis=axes, keepdims=True) if axes else x)
+    if not axes:
+        return constant(x)
+    peak = constant(xp.max(x, axis=axes, keepdims=True))
+    if compat.is_jax_namespace(xp):
+        # Of large arrays JAX's maximum loses nan on a CPU, against the standard.
+        peak = xp.where(xp.any(xp.isnan(x), axis=axes, keepdims=True), xp.nan, peak)
+    return peak
 
 
 def relative(xp: Namespace, x: Array, peak: Array) -> Array:
@@ -275,16 +281,17 @@ def relative(xp: Namespace, x: Array, peak: Array) -> Array:
     base = xp.where(peak == -xp.inf, 0.0, xp.minimum(peak, largest))
     if not compat.is_dask_namespace(xp):
         return x - base
-    # The difference of two numbers of opposite sign may overflow. To -inf, as it should; but NumPy
-    # warns, and a Dask worker does so out of reach of the caller's errstate.
-    floor = xp.where(base > 0, xp.maximum(base, 0.0) - largest, -xp.inf)
-    above = x > floor
-    return xp.where(above, xp.where(above, x, base) - base, xp.where(xp.isnan(x), x, -xp.inf))
+    # A difference may overflow, as it should; but NumPy warns, and a Dask worker does so out of
+    # reach of the caller's errstate. That of the halves, which are exact, tells where.
+    half = 0.5 * x - 0.5 * base
+    over = xp.abs(half) > 0.5 * largest
+    infinite = xp.where(half > 0, xp.inf, xp.full_like(half, -xp.inf))
+    return xp.where(over, infinite, xp.where(over, base, x) - base)
 
 
 def exp_relative(xp: Namespace, x: Array, peak: Array) -> Array:
     """Return exp(x - peak)."""
-    return xp.exp(relative(xp, x, peak))
+    return exp(xp, relative(xp, x, peak))
 
 
 def bounded(xp: Namespace, x: Array, peak: Array) -> Array:

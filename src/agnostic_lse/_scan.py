@@ -9,6 +9,7 @@ import array_api_compat as compat
 import numpy as np
 
 from . import _logsum
+from ._elementary import exp
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -118,15 +119,15 @@ def prefixes(xp: Namespace, x: Array, axis: int) -> State:
     before = _shifted(xp, peak, axis, -xp.inf)
     base = xp.trunc(peak)
     base_before = _shifted(xp, base, axis, -xp.inf)
-    decay = xp.where(base_before == base, 1.0, xp.exp(base_before - base))
+    decay = xp.where(base_before == base, 1.0, exp(xp, base_before - base))
     base = xp.where(xp.isinf(base), 0.0, base)
     rises = value > before
-    terms = xp.exp(xp.where(rises, before, x) - base)
-    to_peak = xp.where(xp.isinf(peak), 0.0, xp.exp(base - peak))
+    terms = exp(xp, xp.where(rises, before, x) - base)
+    to_peak = xp.where(xp.isinf(peak), 0.0, exp(xp, base - peak))
     if value is not x:
         # The new largest term counts for 0 here, and for its derivatives.
-        own = xp.exp(x - xp.where(xp.isfinite(value), value, 0.0)) - 1
-        terms = terms + xp.where(rises & xp.isfinite(value), own * xp.exp(peak - base), 0.0)
+        own = exp(xp, x - xp.where(xp.isfinite(value), value, 0.0)) - 1
+        terms = terms + xp.where(rises & xp.isfinite(value), own * exp(xp, peak - base), 0.0)
     _, rest = _accumulated(xp, _linear, (decay, terms), axis)
     return State(peak, xp.where(xp.isinf(peak), 0.0, rest * to_peak))
 
