@@ -20,6 +20,7 @@ LAYERS = (
     "__main__",
     "_demo",
     "sklearn",
+    "_groups",
     "__init__",
     "_reductions",
     "_products",

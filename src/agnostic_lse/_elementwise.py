@@ -29,6 +29,7 @@ from ._namespace import (
     finished,
     is_complex,
     quiet,
+    real_working,
     working,
 )
 
@@ -80,7 +81,7 @@ def logaddexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
     """
     xp, dtype, (x1, x2), _ = arguments(xp, x1=x1, x2=x2)
     if is_complex(xp, dtype):
-        terms = xp.stack(broadcast(xp, **_in_dtype(xp, dtype, x1=x1, x2=x2)))
+        terms = xp.stack(broadcast(xp, x1=working(xp, x1, dtype), x2=working(xp, x2, dtype)))
         state = _logsum.state_of(xp, terms, None, None, (0,))
         return finished(xp, _logsum.logarithm(xp, *_logsum.value(xp, state)), dtype, (0,), False)
     return _entrywise(xp, dtype, _logaddexp, x1=x1, x2=x2)
@@ -424,22 +425,13 @@ def _entrywise(
     xp: Namespace, dtype: DType, kernel: Callable[..., Array], **numbers: Array
 ) -> Array:
     """Return what a kernel makes of real arrays, in the dtype asked for."""
-    if is_complex(xp, dtype):
-        name = next(name for name, array in numbers.items() if is_complex(xp, array.dtype))
-        raise TypeError(
-            f"{name} has dtype {numbers[name].dtype}, but real numbers were expected: "
-            f"take xp.real({name})."
-        )
-    arrays = broadcast(xp, **_in_dtype(xp, dtype, **numbers))
+    real = {name: real_working(xp, name, array, dtype) for name, array in numbers.items()}
+    arrays = broadcast(xp, **real)
     if compat.is_dask_namespace(xp):
         import dask.array as da  # loaded already, since the arrays are its own
 
         return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
     return finished(xp, _exactly(xp, kernel, *arrays), dtype)
-
-
-def _in_dtype(xp: Namespace, dtype: DType, **numbers: Array) -> dict[str, Array]:
-    return {name: working(xp, array, dtype) for name, array in numbers.items()}
 
 
 @quiet

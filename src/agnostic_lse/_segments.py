@@ -92,7 +92,7 @@ def segment_logsumexp(
             "put it into a list."
         )
     axis = one_axis(axis, x.ndim)
-    num_segments = _count(num_segments)
+    num_segments = _checked_count(num_segments)
     ids = whole_numbers(xp, "segment_ids", segment_ids, beside=("x", x))
     if tuple(ids.shape) != (x.shape[axis],):
         raise ValueError(
@@ -100,22 +100,22 @@ def segment_logsumexp(
             f"axis {axis}: give one number for each."
         )
     _refuse_out_of_range(xp, ids, num_segments)
-    x = _moved(xp, x, axis, 0)
+    x = _with_axis_at(xp, x, axis, 0)
     if compat.is_dask_namespace(xp):
         out = _over_blocks(xp, x, ids, num_segments)
     else:
         out = _logsum.value(xp, _segments(xp, x, ids, num_segments))[0]
-    return finished(xp, _moved(xp, out, 0, axis), dtype)
+    return finished(xp, _with_axis_at(xp, out, 0, axis), dtype)
 
 
-def _moved(xp: Namespace, x: Array, source: int, place: int) -> Array:
+def _with_axis_at(xp: Namespace, x: Array, source: int, place: int) -> Array:
     """Return the array with an axis moved to a place, in a way that PyTorch's vmap knows."""
     order = [axis for axis in range(x.ndim) if axis != source]
     order.insert(place, source)
     return xp.permute_dims(x, tuple(order))
 
 
-def _count(num_segments: int) -> int:
+def _checked_count(num_segments: int) -> int:
     try:
         count = operator.index(num_segments)
     except TypeError:
