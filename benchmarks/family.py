@@ -79,7 +79,10 @@ def product(n: int, dtype: str, spread: float, rounds: int) -> dict[str, Any]:
     on_torch = [torch.asarray(x) for x in (a, b)]
     on_jax = [jax.numpy.asarray(x) for x in (a, b)]
     jitted, matmul = jax.jit(logmatmulexp), jax.jit(jax.numpy.matmul)
-    broadcast: Callable[[], Any] = lambda: logsumexp(a[..., None] + b, axis=-2)  # noqa: E731
+
+    def broadcast() -> Any:
+        return logsumexp(a[..., None] + b, axis=-2)
+
     ways: Ways = {
         "numpy": lambda: logmatmulexp(a, b),
         "numpy, matmul": lambda: a @ b,

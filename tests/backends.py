@@ -64,6 +64,10 @@ class Backend(Enum):
             return self.is_torch or self is Backend.JAX
         return not self.is_strict
 
+    def has(self, dtype: str) -> bool:
+        """Whether the library's module has a dtype of this name."""
+        return hasattr(importlib.import_module(self.module), dtype)
+
     def missing(self) -> str | None:
         """Say why this backend cannot run here, or None if it can."""
         try:

@@ -19,7 +19,7 @@ FEATURES = {
     "integers": "integers",
     "16 bits": "16 bits",
     "lazy": "lazy on Dask",
-    "unknown chunks": "unknown chunks",
+    "unknown chunks": "unknown chunks of kept axes",
     "jit": "`jax.jit`",
     "vmap": "`vmap`",
     "derivatives": "derivatives",
@@ -59,7 +59,7 @@ CAPABILITIES = {
     "logmeanexp": _along(REAL | {"complex"}),
     "softmax": _along(limits="errs by up to 8 units of roundoff, not 4"),
     "log_softmax": _along(),
-    "logcumsumexp": _along(),
+    "logcumsumexp": _along(limits="needs known chunks for `include_initial` and for `axis=None`"),
     "segment_logsumexp": Capabilities(
         (NUMBERS, np.asarray([0, 2, 0, 1, 2, 0])),
         {"num_segments": 3, "axis": 1},
@@ -70,7 +70,8 @@ CAPABILITIES = {
         (NUMBERS, NUMBERS.T.copy()),
         {},
         REAL - {"no wait"},
-        "adds the rounding of the library's `matmul`",
+        "adds the rounding of the library's `matmul`, sums all entries term by term under `vmap`, "
+        "which takes many times as long as a batch, and needs known chunks in batches",
     ),
     "logaddexp": _entrywise(NUMBERS, NUMBERS[:, ::-1].copy(), features=REAL | {"complex"}),
     "logsubexp": _entrywise(np.abs(NUMBERS), -np.abs(NUMBERS)),

@@ -331,7 +331,8 @@ class TestLogSoftmax:
         self, library: Backend, array: Any, temperature: float
     ) -> None:
         if not library.knows("float16"):
-            pytest.skip(f"{library} has no float16")
+            assert not library.has("float16")
+            return
         scores = array([[65504.0, -65504.0]], "float16")
         out = LogSoftmaxTransformer(temperature).fit_transform(scores)
         assert to_numpy(out).tolist() == [[0.0, -INF]]

@@ -333,6 +333,31 @@ def one_row(x: Any, _: Any) -> Arguments:
     return (x[None],)
 
 
+def two_numbers(x: Any, y: Any) -> Arguments:
+    return x, y
+
+
+def in_order(x: Any, y: Any) -> Arguments:
+    return np.maximum(x, y), np.minimum(x, y)
+
+
+def one_number(x: Any, _: Any) -> Arguments:
+    return (x,)
+
+
+def below_0(x: Any, _: Any) -> Arguments:
+    return (-np.abs(x),)
+
+
+def above_0(x: Any, _: Any) -> Arguments:
+    return (np.abs(x),)
+
+
+def in_unit(x: Any, _: Any) -> Arguments:
+    return (to_unit(x),)
+
+
+ENTRYWISE = (two_numbers, in_order, one_number, below_0, above_0, in_unit)
 ALONG = {"axis": 1}
 PROBLEMS = {
     "logsumexp": Problem(agnostic_lse.logsumexp, ("a",), ALONG, draw_rows, one_row, sums),
@@ -375,14 +400,14 @@ PROBLEMS = {
         products,
     ),
     "logaddexp": Problem(
-        agnostic_lse.logaddexp, ("x1", "x2"), {}, draw_pairs, lambda x, y: (x, y), pair_sums
+        agnostic_lse.logaddexp, ("x1", "x2"), {}, draw_pairs, two_numbers, pair_sums
     ),
     "logsubexp": Problem(
         agnostic_lse.logsubexp,
         ("x1", "x2"),
         {},
         draw_ordered_pairs,
-        lambda x, y: (np.maximum(x, y), np.minimum(x, y)),
+        in_order,
         pair_differences,
     ),
     "log1mexp": Problem(
@@ -390,7 +415,7 @@ PROBLEMS = {
         ("x",),
         {},
         draw_negative,
-        lambda x, _: (-np.abs(x),),
+        below_0,
         pointwise(log1mexp, lambda x: mp.exp(x) / mp.expm1(x)),
     ),
     "log1pexp": Problem(
@@ -398,7 +423,7 @@ PROBLEMS = {
         ("x",),
         {},
         draw_real,
-        lambda x, _: (x,),
+        one_number,
         pointwise(lambda x: mp.log1p(mp.exp(x)), lambda x: 1 / (1 + mp.exp(-x))),
     ),
     "logexpm1": Problem(
@@ -406,7 +431,7 @@ PROBLEMS = {
         ("x",),
         {},
         draw_positive,
-        lambda x, _: (np.abs(x),),
+        above_0,
         pointwise(lambda x: x + log1mexp(-x), lambda x: -1 / mp.expm1(-x)),
     ),
     "log_expit": Problem(
@@ -414,7 +439,7 @@ PROBLEMS = {
         ("x",),
         {},
         draw_real,
-        lambda x, _: (x,),
+        one_number,
         pointwise(lambda x: -mp.log1p(mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x))),
     ),
     "logit": Problem(
@@ -422,7 +447,7 @@ PROBLEMS = {
         ("p",),
         {},
         draw_probabilities,
-        lambda x, _: (to_unit(x),),
+        in_unit,
         pointwise(
             lambda p: mp.log(p / (1 - p)) if 0 < p < 1 else mp.sign(p - 0.5) * mp.inf,
             lambda p: 1 / (p * (1 - p)),
