@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import array_api_compat as compat
+import numpy as np
 
 from ._namespace import Array, Namespace, constant, exact_dtype
 
@@ -71,8 +72,11 @@ def _rounded(x: Array) -> Array:
     return jax.lax.optimization_barrier(constant(x))
 
 
-def _in_exact_dtype(xp: Namespace, function: Callable[[Array], Array], x: Array) -> Array:
+def _in_exact_dtype(xp: Namespace, function: Callable[..., Array], x: Array) -> Array:
     dtype = exact_dtype(xp, x)
     if dtype == x.dtype:
         return function(x)
+    if compat.is_numpy_namespace(xp):
+        # NumPy converts a few thousand entries at a time: no array of the wider dtype is made.
+        return function(x, out=np.empty_like(x), dtype=dtype, casting="same_kind")
     return xp.astype(function(xp.astype(x, dtype)), x.dtype)
