@@ -22,7 +22,7 @@ for name in agnostic_lse.__all__:
 
 BOUND = 4
 # Not logarithms, which divide relative errors by their own size. The errors of a difference (1 or
-# 2 where it is above 2), of the library's exponential (1, or 3.5 by NumPy's in float32), of a sum
+# 2 where it is above 2), of the library's exponential (1, or 2 by JAX's), of a sum
 # (2) and of a quotient (1) come through undivided.
 BOUND_OF_PROBABILITIES = 8
 
