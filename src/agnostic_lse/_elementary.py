@@ -21,22 +21,41 @@ from ._namespace import Array, Namespace, constant, exact_dtype
 
 
 def exp(xp: Namespace, x: Array) -> Array:
-    """Return exp(x). JAX's stays as it is: to mend it takes a logarithm more for each entry."""
+    """Return exp(x).
+
+    JAX's stays as it is: a polynomial of our own errs by 1.3, in float32 too, and takes twice as
+    long in float64.
+    """
     return _in_exact_dtype(xp, xp.exp, x)
+
+
+# From where on, the centre c, log(1 + c) in float64, and what that lacks of it
+_CENTRES = (
+    (-0.5, -0.4375, -0.5753641449035618, -5.214321232885128e-17),
+    (-0.375, -0.3125, -0.3746934494414107, 3.9243112288632396e-18),
+    (-0.25, 0.0, 0.0, 0.0),
+    (0.25, 0.3125, 0.27193371548364176, 7.83319637697442e-19),
+    (0.45, 0.625, 0.4855078157817008, -1.6618350693852048e-17),
+    (0.8, 1.0, 0.6931471805599453, 2.3190468138462996e-17),
+    (1.5, 2.0, 1.0986122886681098, -9.07129723500153e-17),
+    (3.0, 0.0, 0.0, 0.0),
+)
 
 
 def log1p(xp: Namespace, x: Array) -> Array:
     """Return log(1 + x)."""
     if not compat.is_jax_namespace(xp):
         return _in_exact_dtype(xp, xp.log1p, x)
-    # The logarithm of the rounded sum, and to first order what rounding took away. Only where that
-    # is exact and JAX's own is not: below -1/4 and above, to where it no longer matters.
-    rough = xp.log1p(x)
-    inexact = (xp.abs(x) > 0.25) & (xp.abs(x) < 1)
-    part = xp.where(inexact, x, 0.5)
-    whole = _rounded(1 + part)
-    exact = xp.log(whole) + (part - (whole - 1)) / whole
-    return _corrected(xp, rough, xp.where(inexact, exact, rough))
+    # JAX's own is exact near 0 alone, and log1p(x) = log(1 + c) + log1p((x - c) / (1 + c)). Within
+    # a factor of 2 of c the difference is exact (Sterbenz), and the logarithm of it is small.
+    centre = log = more = xp.zeros_like(x)
+    for start, c, log_c, lacking in _CENTRES:
+        kept = float(x.dtype.type(log_c))
+        beyond = x >= start
+        centre = xp.where(beyond, c, centre)
+        log = xp.where(beyond, kept, log)
+        more = xp.where(beyond, (log_c - kept) + lacking, more)
+    return log + (xp.log1p((x - centre) / (1 + centre)) + more)
 
 
 def expm1(xp: Namespace, x: Array) -> Array:
@@ -63,13 +82,6 @@ def _corrected(xp: Namespace, rough: Array, exact: Array) -> Array:
     """Return the exact number with the derivatives of the rough one, which is close to it."""
     off = xp.where(exact == rough, 0.0, exact - rough)  # infinities, too
     return rough + constant(off)
-
-
-def _rounded(x: Array) -> Array:
-    """Return a JAX array as it is, but keep the compiler from taking 1 + x - 1 for x."""
-    import jax  # loaded already, since the array is its own
-
-    return jax.lax.optimization_barrier(constant(x))
 
 
 def _in_exact_dtype(xp: Namespace, function: Callable[..., Array], x: Array) -> Array:

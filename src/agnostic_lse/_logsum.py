@@ -15,6 +15,7 @@ infinite terms.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ import numpy as np
 from ._elementary import exp, log1p
 from ._namespace import (
     Array,
+    DType,
     Namespace,
     as_complex,
     constant,
@@ -111,24 +113,31 @@ def lift(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array | None = No
 
 def rest_of(xp: Namespace, peak: Array, scaled: Array, axes: tuple[int, ...]) -> Array:
     """Return the rest of a state from ``scaled = exp(x - peak)``."""
-    near = near_peak(xp, scaled, peak)
-    return rest_at(xp, peak, total(xp, near, axes), total(xp, scaled - near, axes))
+    leading = leading_digits(xp, scaled, peak)
+    return rest_at(xp, peak, total(xp, leading, axes), total(xp, scaled - leading, axes))
 
 
-def near_peak(xp: Namespace, scaled: Array, peak: Array) -> Array:
-    """Return 1 for terms nearer to the peak's 1 than to 0, and 0 for others.
+def leading_digits(xp: Namespace, scaled: Array, peak: Array) -> Array:
+    """Return the leading half of the digits of terms ``exp(x - peak)``, as constants.
 
-    They are counted, and only what they are off by is added up. That is exact, so that the peak
-    leaves nothing, its derivatives aside, and terms close to it leave little to round. Beside an
-    infinite peak only infinite terms count, not the largest number, which stands for it.
+    They are whole numbers of a unit, so that thousands of them add up without rounding, and what
+    they leave is too small for its rounding to count. The peak's 1 leaves nothing, its derivatives
+    aside. Beside an infinite peak only infinite terms count, each for 1, and not the largest
+    number, which stands for it.
     """
-    least = xp.where(peak == xp.inf, 2.0, xp.full_like(peak, 0.5))
-    return xp.astype(scaled > least, scaled.dtype)
+    unit = half_digits(xp, scaled.dtype)
+    unit = xp.where(peak == xp.inf, 4.0, xp.full_like(peak, unit))
+    return xp.minimum(xp.round(constant(scaled) / unit) * unit, xp.ones_like(peak))
 
 
-def rest_at(xp: Namespace, peak: Array, count: Array, others: Array) -> Array:
-    """Return the rest of a state from how many terms were counted and the sum of what was not."""
-    return _rest(xp, peak, count - 1, others + (count - 1))
+def half_digits(xp: Namespace, dtype: DType) -> float:
+    """Return the unit of numbers with half of the digits behind the point that a dtype has."""
+    return 2.0 ** round(math.log2(xp.finfo(dtype).eps) / 2)
+
+
+def rest_at(xp: Namespace, peak: Array, leading: Array, others: Array) -> Array:
+    """Return the rest of a state from the sums of leading digits and of what they leave."""
+    return _rest(xp, peak, leading - 1, others + (leading - 1))
 
 
 def _rest(xp: Namespace, peak: Array, infinite: Array, rest: Array) -> Array:
@@ -272,13 +281,8 @@ def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def relative(xp: Namespace, x: Array, peak: Array) -> Array:
-    """Return x - peak, at most 0 where the peak is finite, and -inf where the peak is -inf.
-
-    Where the peak is +inf the largest finite number stands for it, since inf - inf has no value:
-    terms at +inf stay there.
-    """
-    largest = largest_number(xp, x.dtype)
-    base = xp.where(peak == -xp.inf, 0.0, xp.minimum(peak, largest))
+    """Return x - peak, at most 0 where the peak is finite, and -inf where the peak is -inf."""
+    largest, base = largest_number(xp, x.dtype), finite_base(xp, peak)
     if not compat.is_dask_namespace(xp):
         return x - base
     # A difference may overflow, as it should; but NumPy warns, and a Dask worker does so out of
@@ -287,6 +291,15 @@ def relative(xp: Namespace, x: Array, peak: Array) -> Array:
     over = xp.abs(half) > 0.5 * largest
     infinite = xp.where(half > 0, xp.inf, xp.full_like(half, -xp.inf))
     return xp.where(over, infinite, xp.where(over, base, x) - base)
+
+
+def finite_base(xp: Namespace, peak: Array) -> Array:
+    """Return a finite number in the place of each peak, to take exponents relative to.
+
+    For +inf, the largest finite number stands, since inf - inf has no value: terms at +inf stay
+    there. For -inf it is 0.
+    """
+    return xp.where(peak == -xp.inf, 0.0, xp.minimum(peak, largest_number(xp, peak.dtype)))
 
 
 def exp_relative(xp: Namespace, x: Array, peak: Array) -> Array:

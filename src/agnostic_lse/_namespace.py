@@ -437,3 +437,12 @@ def to_host(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
         if compat.is_array_api_strict_namespace(xp):
             array = array.to_device(xp.Device("CPU_DEVICE"))
     return np.asarray(array)
+
+
+def settled(array: Array) -> Array:
+    """Return the array, and keep JAX's compiler from taking ``(x + y) - y`` for x."""
+    if compat.is_jax_array(array):
+        import jax  # loaded already, since the array is its own
+
+        return jax.lax.optimization_barrier(array)
+    return array

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import _logsum
-from ._elementary import expm1, log1p
+from ._elementary import exp, expm1, log1p
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -22,6 +22,7 @@ from ._namespace import (
     real_dtype,
     real_working,
     reduced_axes,
+    settled,
     working,
 )
 
@@ -291,10 +292,12 @@ def _real_log_mean(
     centre = constant(centre)
     # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
     exponent = xp.where(there | (a < xp.inf), _logsum.bounded(xp, a, centre), 0.0)
-    # Terms far below c leave -1, beside which those near it would be rounded: these are counted.
-    far = xp.where(exponent < -0.7, weight, xp.zeros_like(weight))
-    excess = _logsum.total(xp, weight * expm1(xp, exponent) + far, axes)
-    excess = excess - _logsum.total(xp, far, axes)
+    # Terms far below c leave -1, beside which those near it would be rounded. So the leading digits
+    # of all are added apart: these are whole numbers of a unit, which add up without rounding.
+    terms = weight * expm1(xp, exponent)
+    unit = _logsum.half_digits(xp, a.dtype)
+    leading = constant(xp.round(terms / unit) * unit)
+    excess = _logsum.total(xp, leading, axes) + _logsum.total(xp, terms - leading, axes)
     whole = _logsum.total(xp, weight, axes)
     sound = xp.abs(whole) > xp.finfo(a.dtype).eps  # else signed weights have all but cancelled
     excess = excess / xp.where(sound, whole, 1.0)
@@ -360,10 +363,26 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
     if 0 in x.shape:
         return finished(xp, x, dtype)
     peak = _logsum.highest(xp, x, axes)
-    scaled = _logsum.exp_relative(xp, x, peak)
+    scaled = _scaled(xp, x, peak)
     whole = 1 + _logsum.rest_of(xp, peak, scaled, axes)
     infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
     return finished(xp, xp.where(xp.isinf(peak), infinite, scaled / whole), dtype)
+
+
+def _scaled(xp: Namespace, x: Array, peak: Array) -> Array:
+    """Return exp(x - peak), in which the difference leaves no rounding behind.
+
+    Beside a peak of 10, the difference of a score of 0.1 errs by 8 roundoffs, and so would its
+    probability; in a logarithm that is small beside the result, which is as large as it.
+    """
+    difference, base = _logsum.relative(xp, x, peak), _logsum.finite_base(xp, peak)
+    # Far below there is nothing to round, and infinities, which differ by nan, may not enter.
+    entry = xp.where(xp.abs(difference) < 1000, constant(x), base)
+    rounded = settled(entry - base)
+    turned = settled(rounded - entry)
+    lost = (entry - settled(rounded - turned)) - (base + turned)  # all of it: Knuth's two-sum
+    scaled = exp(xp, difference)
+    return scaled + xp.where(lost == 0, 0.0, scaled) * lost
 
 
 @quiet

@@ -13,9 +13,11 @@ from ._elementary import exp
 from ._logsum import State
 from ._namespace import (
     Array,
+    DType,
     Namespace,
     arguments,
     constant,
+    exact_dtype,
     finished,
     one_axis,
     quiet,
@@ -89,12 +91,25 @@ def logcumsumexp(
     axis = one_axis(axis, x.ndim)
     if reverse:
         x = xp.flip(x, axis=axis)
-    out = x if 0 in x.shape else _logcumsumexp(xp, x, axis)
+    out = x if 0 in x.shape else _logcumsumexp(xp, xp.astype(x, _wide(xp, x), copy=False), axis)
     if include_initial:
         shape = tuple(1 if place == axis else length for place, length in enumerate(x.shape))
-        nothing = xp.full(shape, -xp.inf, dtype=x.dtype, device=compat.device(x))
+        nothing = xp.full(shape, -xp.inf, dtype=out.dtype, device=compat.device(x))
         out = xp.concat([nothing, out], axis=axis)
     return finished(xp, xp.flip(out, axis=axis) if reverse else out, dtype)
+
+
+def _wide(xp: Namespace, x: Array) -> DType:
+    """Return float64 for float32, except on JAX and where the device has none.
+
+    A sum of three terms already goes through seven roundings here, which together may err by 5
+    units where the result is near 0.5.
+    """
+    if compat.is_torch_namespace(xp) and x.dtype == xp.float32:
+        return x.dtype if x.device.type == "mps" else xp.float64
+    if compat.is_cupy_namespace(xp) and x.dtype == xp.float32:
+        return xp.float64
+    return exact_dtype(xp, x)
 
 
 def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
@@ -106,30 +121,32 @@ def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
 def prefixes(xp: Namespace, x: Array, axis: int) -> State:
     """Return for each place along the axis the state of the sum up to it.
 
-    Let Q be the largest exponent so far, without its fraction, and s the sum of all terms so far
-    but the largest, relative to exp(Q). With each term s grows by it, or by the one that was the
-    largest before: a linear recurrence, ``s[k] = d[k] * s[k - 1] + c[k]`` where d takes s from one
-    Q to the next. Were the largest exponent itself in the place of Q, a slowly rising sequence
-    would rescale s at each step, and round it as often; Q changes by 1 at least, so that what was
-    rounded often counts for nothing any more. The fraction is dropped towards 0, where exponents
-    near 0 keep their digits.
+    Let s be the sum of all terms so far but the largest, relative to exp(B). With each term s grows
+    by it, or by the one that was the largest before: a linear recurrence,
+    ``s[k] = d[k] * s[k - 1] + c[k]`` where d takes s from one base B to the next. Were B the
+    largest exponent so far, a slowly rising sequence would rescale s at each step, and round it as
+    often. Instead B is the largest exponent as it was when its integer part last changed. Two
+    changes raise it by 1 at least, so that what was rounded often counts for nothing any more; and
+    until the largest exponent rises again, it is B, and needs no exponential of its own.
     """
     value = constant(x)
     peak = _highest_so_far(xp, value, axis)
     before = _shifted(xp, peak, axis, -xp.inf)
-    base = xp.trunc(peak)
+    whole, infinite = xp.trunc(peak), xp.isinf(peak)
+    base = _highest_so_far(xp, xp.where(whole > xp.trunc(before), peak, -xp.inf), axis)
+    base = xp.where(infinite | xp.isnan(peak), peak, base)
     base_before = _shifted(xp, base, axis, -xp.inf)
     decay = xp.where(base_before == base, 1.0, exp(xp, base_before - base))
-    base = xp.where(xp.isinf(base), 0.0, base)
+    base = xp.where(infinite, 0.0, base)
     rises = value > before
     terms = exp(xp, xp.where(rises, before, x) - base)
-    to_peak = xp.where(xp.isinf(peak), 0.0, exp(xp, base - peak))
+    to_peak = xp.where(infinite, 0.0, exp(xp, base - peak))
     if value is not x:
         # The new largest term counts for 0 here, and for its derivatives.
         own = exp(xp, x - xp.where(xp.isfinite(value), value, 0.0)) - 1
         terms = terms + xp.where(rises & xp.isfinite(value), own * exp(xp, peak - base), 0.0)
     _, rest = _accumulated(xp, _linear, (decay, terms), axis)
-    return State(peak, xp.where(xp.isinf(peak), 0.0, rest * to_peak))
+    return State(peak, xp.where(infinite, 0.0, rest * to_peak))
 
 
 Arrays = tuple[Array, ...]

@@ -174,10 +174,10 @@ def _segments(xp: Namespace, x: Array, ids: Array, num_segments: int) -> State:
     place = xp.clip(ids, 0, max(num_segments - 1, 0))
     peak_of_each = xp.take(peak, place, axis=0) if num_segments else xp.zeros_like(x)
     scaled = _logsum.exp_relative(xp, x, peak_of_each)
-    near = _logsum.near_peak(xp, scaled, peak_of_each)
-    count = sum_of(near, operator.add, 0.0)
-    others = sum_of(scaled - near, operator.add, 0.0)
-    return State(peak, _logsum.rest_at(xp, peak, count, others))
+    leading = _logsum.leading_digits(xp, scaled, peak_of_each)
+    others = sum_of(scaled - leading, operator.add, 0.0)
+    leading = sum_of(leading, operator.add, 0.0)
+    return State(peak, _logsum.rest_at(xp, peak, leading, others))
 
 
 def _over_ranges(
