@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -48,10 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def library(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Give each backend in turn."""
     backend = available(request.param)
-    with contextlib.ExitStack() as stack:
-        if backend is Backend.STRICTEST:
-            flags = backend.namespace().ArrayAPIStrictFlags
-            stack.enter_context(flags(boolean_indexing=False, data_dependent_shapes=False))
+    with backend.at_work():
         yield backend
 
 

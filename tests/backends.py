@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+from collections.abc import Iterator
 from enum import Enum
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import array_api_compat as compat
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+import agnostic_lse
+from agnostic_lse._engines import host, tiles
+
 REQUIRED = "AGNOSTIC_LSE_REQUIRE_BACKENDS"
 
 
 class Backend(Enum):
-    """An array library on one of its devices."""
+    """An array library on one of its devices, or one of the ways in which arrays are worked on."""
 
     NUMPY = "numpy"
     NUMPY_READONLY = "numpy-readonly"
+    NUMPY_TILES = "numpy-tiles"
+    NUMPY_KERNELS = "numpy-kernels"
     STRICT = "array-api-strict"
     STRICT_DEVICE1 = "array-api-strict-device1"
     STRICTEST = "array-api-strictest"
@@ -38,6 +46,8 @@ class Backend(Enum):
         """The name of the module to import."""
         return {
             Backend.NUMPY_READONLY: "numpy",
+            Backend.NUMPY_TILES: "numpy",
+            Backend.NUMPY_KERNELS: "numpy",
             Backend.STRICT: "array_api_strict",
             Backend.STRICT_DEVICE1: "array_api_strict",
             Backend.STRICTEST: "array_api_strict",
@@ -74,6 +84,8 @@ class Backend(Enum):
             module = importlib.import_module(self.module)
         except ImportError as error:
             return f"{self} is not installed ({error})"
+        if self is Backend.NUMPY_KERNELS and host.kernels() is None:
+            return "Numba is not installed"
         if self is Backend.TORCH_CUDA and not module.cuda.is_available():
             return "PyTorch finds no CUDA device"
         if self is Backend.CUPY:
@@ -93,6 +105,21 @@ class Backend(Enum):
             importlib.import_module("jax").config.update("jax_enable_x64", True)
             return module
         return compat.array_namespace(module.asarray([0.0]))
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let small arrays be worked on as large ones are: in tiles, or by kernels."""
+        with contextlib.ExitStack() as stack:
+            if self is Backend.STRICTEST:
+                flags = self.namespace().ArrayAPIStrictFlags
+                stack.enter_context(flags(boolean_indexing=False, data_dependent_shapes=False))
+            if self is Backend.NUMPY_KERNELS:
+                stack.enter_context(agnostic_lse.kernels("host"))
+            if self is Backend.NUMPY_TILES:
+                stack.enter_context(agnostic_lse.kernels("off"))
+                for name, size in (("SIZE", 5), ("_LEAST_RUN", 1), ("_LEAST_TERMS", 1)):
+                    stack.enter_context(mock.patch.object(tiles, name, size))
+            yield
 
     def device(self, xp: Any) -> Any:
         """Return the device to put arrays on; None is the library's default."""

@@ -1,12 +1,15 @@
 """Logarithms of sums of exponentials, on every array library."""
 
 from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
+from ._engines.choice import kernels
+from ._engines.configuration import show_config
 from ._products import logmatmulexp
 from ._reductions import log_softmax, logmeanexp, logsumexp, softmax
 from ._scan import logcumsumexp
 from ._segments import segment_logsumexp
 
 __all__ = [
+    "kernels",
     "log1mexp",
     "log1pexp",
     "log_expit",
@@ -20,6 +23,7 @@ __all__ = [
     "logsubexp",
     "logsumexp",
     "segment_logsumexp",
+    "show_config",
     "softmax",
 ]
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import _logsum
+from . import _engines, _logsum
 from ._elementary import exp, expm1, log1p
 from ._logsum import State
 from ._namespace import (
@@ -116,7 +116,7 @@ def logsumexp(
     1.541325 -1.0
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    size, sign = _logsum.value(xp, _logsum.state_of(xp, a, b, where, axes))
+    size, sign = _engines.value(xp, _engines.state_of(xp, a, b, where, axes))
     if not return_sign:
         return finished(xp, _logsum.logarithm(xp, size, sign), dtype, axes, keepdims)
     if sign is None:
@@ -362,11 +362,15 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
     xp, dtype, x, axes = _scores(xp, axis, x, where)
     if 0 in x.shape:
         return finished(xp, x, dtype)
-    peak = _logsum.highest(xp, x, axes)
-    scaled = _scaled(xp, x, peak)
-    whole = 1 + _logsum.rest_of(xp, peak, scaled, axes)
-    infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
-    return finished(xp, xp.where(xp.isinf(peak), infinite, scaled / whole), dtype)
+
+    def probabilities(x: Array, state: State | None) -> Array:
+        peak = _logsum.highest(xp, x, axes) if state is None else state.peak
+        scaled = _scaled(xp, x, peak)
+        whole = 1 + (_logsum.rest_of(xp, peak, scaled, axes) if state is None else state.rest)
+        infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
+        return xp.where(xp.isinf(peak), infinite, scaled / whole)
+
+    return finished(xp, _engines.normalised(xp, x, axes, False, probabilities), dtype)
 
 
 def _scaled(xp: Namespace, x: Array, peak: Array) -> Array:
@@ -436,11 +440,15 @@ def log_softmax(
     xp, dtype, x, axes = _scores(xp, axis, x, where)
     if 0 in x.shape:
         return finished(xp, x, dtype)
-    peak, rest, _ = _logsum.lift(xp, x, axes)
-    log_whole = log1p(xp, rest)
-    infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
-    finite = _logsum.relative(xp, x, peak) - log_whole
-    return finished(xp, xp.where(xp.isinf(peak), infinite, finite), dtype)
+
+    def logarithms(x: Array, state: State | None) -> Array:
+        peak, rest, _ = _logsum.lift(xp, x, axes) if state is None else state
+        log_whole = log1p(xp, rest)
+        infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
+        finite = _logsum.relative(xp, x, peak) - log_whole
+        return xp.where(xp.isinf(peak), infinite, finite)
+
+    return finished(xp, _engines.normalised(xp, x, axes, True, logarithms), dtype)
 
 
 def _prepared(

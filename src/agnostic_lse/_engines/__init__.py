@@ -1,0 +1,93 @@
+"""The seam: an array in, its state or its entries out, by the engine that fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+from .. import _logsum
+from .._logsum import State
+from .._namespace import Array, Namespace
+from . import host, tiles
+from .choice import chosen
+
+# To import Numba and to load what it has compiled takes half a second: a hundred times what this
+# many entries take without. But who has one such array has more of them.
+_LEAST_FOR_HOST = 2**17
+# Sums of more terms than this are cut, and the terms read twice.
+_WHOLE = 2**18
+
+
+def state_of(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> State:
+    """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
+    by_kernel = b is None and where is None and _host_serves(xp, a)
+    if by_kernel and (state := host.lift(a, axes)) is not None:
+        return state
+
+    def of_tile(a: Array, b: Array | None, where: Array | None) -> State:
+        return host.lift_copy(a, axes) if by_kernel else _logsum.state_of(xp, a, b, where, axes)
+
+    if not tiles.serves(xp, a):
+        return of_tile(a, b, where)
+    return State(*tiles.reduced(of_tile, (a, b, where), axes, _merged))
+
+
+def _merged(one: Any, other: Any) -> State:
+    return _logsum.merge(np, State(*one), State(*other))
+
+
+def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
+    """Return the logarithm of the sum's magnitude, and its sign or phase (None: all positive)."""
+    if state.sign is None and _host_serves(xp, state.peak) and host.suits(state):
+        return host.values(state), None
+    return _logsum.value(xp, state)
+
+
+def normalised(
+    xp: Namespace,
+    x: Array,
+    axes: tuple[int, ...],
+    logarithm: bool,
+    entries: Callable[[Array, State | None], Array],
+) -> Array:
+    """Return softmax along the axes, or its logarithm.
+
+    `entries` makes it of an array, and of the state, which it finds itself where there is none.
+    """
+    by_kernel = _host_serves(xp, x)
+    if by_kernel and (out := host.normalised(x, axes, logarithm)) is not None:
+        return out
+
+    def of_tile(x: Array) -> Array:
+        return host.normalised_copy(x, axes, logarithm) if by_kernel else entries(x, None)
+
+    if not tiles.serves(xp, x):
+        return of_tile(x)
+    if math.prod(x.shape[axis] for axis in axes) <= _WHOLE:
+        return tiles.mapped(of_tile, (x,), whole=axes)
+    state = state_of(xp, x, None, None, axes)
+    return tiles.mapped(lambda x, *state: entries(x, State(*state)), (x,), state[:2])
+
+
+def mapped(xp: Namespace, function: Callable[..., Array], *arrays: Array) -> Array:
+    """Return a function of the entries of arrays of one shape."""
+    if tiles.serves(xp, arrays[0]):
+        return tiles.mapped(function, arrays)
+    return function(*arrays)
+
+
+def _host_serves(xp: Namespace, x: Array) -> bool:
+    kind = chosen()
+    return (
+        compat.is_numpy_namespace(xp)
+        and kind in ("auto", "host")
+        and x.dtype in (np.float32, np.float64)
+        and x.size >= (1 if kind == "host" else _LEAST_FOR_HOST)
+        and host.kernels() is not None
+    )
