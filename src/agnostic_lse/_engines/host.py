@@ -137,7 +137,9 @@ class _View(NamedTuple):
         return cls(x.shape, axes, backwards, tuple(order), (*kept, *(terms or [1])))
 
     def __call__(self, array: Any) -> Any:
-        view = np.asarray(np.flip(array, self.backwards)).transpose(self.order).view()
+        if self.backwards:
+            array = np.flip(array, self.backwards)
+        view = array.transpose(self.order).view()
         view.shape = self.shape  # which copies nothing, or fails
         return view
 
@@ -184,7 +186,8 @@ def _longest(x: Any) -> int:
 
 
 def _lanes(x: Any) -> int:
-    return max(_LEAST_LANES, min(_MOST_LANES, int(kernels().LONGEST) // x.shape[-1] // 16 * 16))
+    together = int(kernels().LONGEST) // int(x.shape[-1])
+    return max(_LEAST_LANES, min(_MOST_LANES, together // 16 * 16))
 
 
 def _is_direct(x: Any) -> bool:
