@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint accuracy clean
+.PHONY: demo test lint accuracy bench bench-gpu clean
 
 demo: $(READY)
 	@$(call notice,its line of the demo is)
@@ -17,6 +17,16 @@ test: $(READY)
 # Measures the largest errors beside those of other libraries, in half an hour and 8 GB of memory.
 accuracy: $(READY)
 	$(BIN)/python -m tests.accuracy
+
+# Times it beside other libraries, in a quarter of an hour for each number of threads and
+# 8 GB of memory, and writes docs/speed.md.
+bench: $(READY)
+	@$(call notice,its times are)
+	$(BIN)/python -m benchmarks.speed
+
+# Needs CuPy and a GPU; PyTorch and JAX take part where they find it too.
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.gpu
 
 lint: $(READY)
 	$(BIN)/ruff check .

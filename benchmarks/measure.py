@@ -1,0 +1,271 @@
+"""What the benchmarks share: interleaved timing, the machine in words, progress, and JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import agnostic_lse
+
+RESULTS = Path("benchmarks/results")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "numba",
+    "torch",
+    "jax",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+)
+# Of the many flags of a processor, those that decide how a loop over exponentials is compiled.
+FLAGS = {
+    *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl"),
+    *("asimd", "sve", "sve2", "hypervisor"),
+}
+CPU = Path("/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A call to time, and the context to time it in, entering which does not count."""
+
+    call: Callable[[], Any]
+    within: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+def kernels(word: str) -> Callable[[], AbstractContextManager[Any]]:
+    """Return what chooses the kernels: auto, off, host or cuda; nothing where there are none."""
+    choose = getattr(agnostic_lse, "kernels", None)
+    return nullcontext if choose is None else lambda: choose(word)
+
+
+def has_kernels() -> bool:
+    return hasattr(agnostic_lse, "kernels")
+
+
+def host_seconds(way: Way, times: int) -> float:
+    """Return the seconds of a call, from as many in a row."""
+    with way.within():
+        start = time.perf_counter()
+        for _ in range(times):
+            way.call()
+        return (time.perf_counter() - start) / times
+
+
+Clock = Callable[[Way, int], float]
+# Threads of some libraries spin for a while when their work is done, and would slow down the next.
+PAUSE = 2e-3
+# Short calls run many times in a row: many times what reading the clock takes.
+BATCH = 5e-4
+# Longer calls than this bring so much through the caches that they find them cold anyway.
+LONG = 2e-2
+# While a busy machine lets the least of a way come only once, up to so many times the repeats.
+PATIENCE = 4
+ORDER = random.Random(0)  # noqa: S311
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often to time each way: so many times, or more, as long as all take so many seconds."""
+
+    repeats: int
+    seconds: float
+
+
+def fastest(
+    ways: dict[str, Way], effort: Effort, clocks: dict[str, Clock] | None = None
+) -> tuple[dict[str, float], int]:
+    """Return the least seconds of each way, and the number of repeats.
+
+    In each repeat all ways have their turn, in an order drawn anew, lest one always run after the
+    same neighbour. A turn begins with a pause, and with a call that does not count, so that all
+    find the same: caches warm with their own arrays, a processor awake. The repeats go on until
+    the least of every way has come twice.
+    """
+    clocks = dict.fromkeys(ways, host_seconds) | (clocks or {})
+    times, long, expected = {}, {}, 0.0
+    for name, way in ways.items():
+        clocks[name](way, 1)  # may compile
+        once = max(min(clocks[name](way, 1) for _ in range(2)), 1e-9)
+        times[name], long[name] = max(1, round(BATCH / once)), once > LONG
+        expected += (times[name] + (not long[name])) * once + PAUSE
+    repeats = max(effort.repeats, int(effort.seconds / max(expected, 1e-9)))
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(PATIENCE * repeats):
+        if turn >= repeats and all(map(_found_again, taken.values())):
+            break
+        for name in ORDER.sample(list(ways), len(ways)):
+            time.sleep(PAUSE)
+            if not long[name]:
+                clocks[name](ways[name], 1)
+            taken[name].append(clocks[name](ways[name], times[name]))
+    return {name: min(each) for name, each in taken.items()}, len(next(iter(taken.values())))
+
+
+def _found_again(seconds: list[float]) -> bool:
+    """Tell whether the least was no accident: it, or 5 % more, came twice."""
+    return len(seconds) > 1 and sorted(seconds)[1] <= 1.05 * min(seconds)
+
+
+def nanoseconds_each(seconds: dict[str, float], elements: int) -> dict[str, float]:
+    return {name: float(f"{s / elements * 1e9:.4g}") for name, s in seconds.items()}
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """Describe the machine and the versions, but not whose machine it is."""
+    info = _first_processor()
+    flags = info.get("flags", info.get("Features", "")).split()
+    return {
+        "processor": info.get("model name") or platform.processor() or platform.machine(),
+        "machine": platform.machine(),
+        "cores": len({_siblings(n) for n in processors()}),
+        "processors": len(processors()),
+        "caches": _caches(),
+        "flags": sorted(FLAGS.intersection(flags)),
+        "memory_gib": round(_meminfo("MemTotal") / 2**30, 1),
+        "load_at_start": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {"agnostic_lse": agnostic_lse.__version__, **versions()},
+        "kernels": has_kernels(),
+        **more,
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _first_processor() -> dict[str, str]:
+    """Return what Linux says of the first processor."""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+        pairs = (line.partition(":") for line in text.splitlines())
+        return {name.strip(): value.strip() for name, _, value in pairs}
+    return {}
+
+
+def _caches() -> dict[str, str]:
+    caches = {}
+    for index in sorted((CPU / "cpu0/cache").glob("index*")):
+        level, kind, size = (
+            (index / name).read_text().strip() for name in ("level", "type", "size")
+        )
+        kib = int(size.removesuffix("K"))
+        words = f"{kib} KiB" if kib < 1024 else f"{kib / 1024:g} MiB"
+        caches[f"L{level}{'' if kind == 'Unified' else kind[0].lower()}"] = words
+    return caches
+
+
+def _meminfo(what: str) -> int:
+    """Return the bytes of a line of what Linux says of memory, 0 elsewhere."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith(f"{what}:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def free_memory() -> int:
+    return _meminfo("MemAvailable")
+
+
+def processors() -> list[int]:
+    """Return the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _siblings(processor: int) -> str:
+    """Return the processors of the same core, or itself where that is not known."""
+    with contextlib.suppress(OSError):
+        return (CPU / f"cpu{processor}/topology/thread_siblings_list").read_text().strip()
+    return str(processor)
+
+
+def one_of_each_core_first() -> list[int]:
+    """Return the processors, those that share a core with an earlier one at the end."""
+    seen: set[str] = set()
+    first: list[int] = []
+    later: list[int] = []
+    for processor in processors():
+        core = _siblings(processor)
+        (later if core in seen else first).append(processor)
+        seen.add(core)
+    return first + later
+
+
+@contextlib.contextmanager
+def confined(threads: int) -> Iterator[None]:
+    """Let the processes started within run on that many processors only."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, one_of_each_core_first()[:threads])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def thread_counts() -> list[int]:
+    """Return the powers of 2 up to the number of processors, and that number.
+
+    JAX takes its number of threads from the processors that it finds at its start; where a process
+    cannot be confined to some of them, only the number of all can be compared.
+    """
+    every = len(processors())
+    if not hasattr(os, "sched_setaffinity"):
+        return [every]
+    return sorted({2**k for k in range(every.bit_length())} | {every})
+
+
+class Progress:
+    """A bar, or a line that counts where tqdm is missing."""
+
+    def __init__(self, total: int, title: str) -> None:
+        self.total, self.title, self.done = total, title, 0
+        self.bar: Any = None
+        if find_spec("tqdm") is not None:
+            self.bar = import_module("tqdm").tqdm(total=total, desc=title, file=sys.stderr)
+
+    def step(self, what: str) -> None:
+        """Count one more thing done."""
+        self.done += 1
+        if self.bar is not None:
+            self.bar.set_postfix_str(what, refresh=False)
+            self.bar.update()
+            if self.done == self.total:
+                self.bar.close()
+            return
+        line = f"{self.title}: {self.done}/{self.total} {what}"
+        on_screen = sys.stderr.isatty()
+        end = "\n" if not on_screen or self.done == self.total else ""
+        start = "\r" if on_screen else ""
+        print(f"{start}{line:<78}" if on_screen else line, end=end, file=sys.stderr, flush=True)
+
+
+def save(results: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"{path} written", file=sys.stderr)
