@@ -30,6 +30,7 @@ LAYERS = (
     "_engines.configuration",
     "_engines",
     "_engines.host",
+    "_engines.plain",
     "_engines._compiled",
     "_engines.tiles",
     "_engines.threads",

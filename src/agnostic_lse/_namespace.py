@@ -46,6 +46,8 @@ def arguments(
     and booleans count as the namespace's default real dtype, and a Python number takes the dtype
     of the arrays beside it. A mask of None stays None, and so do the numbers named optional.
     """
+    if xp is None and where is None and (plain := _plain(numbers, optional)):
+        return plain
     values = {**numbers, "where": where}
     for name, value in values.items():
         refuse_containers(name, value)
@@ -78,6 +80,38 @@ def arguments(
         if name not in strong
     }
     return xp, dtype, [arrays.get(name) for name in numbers], mask
+
+
+# What NumPy itself takes a microsecond to tell of a dtype, and several times for each call.
+_NAMES = {np.dtype(name): name for name in _NUMERIC if hasattr(np, name)}
+_KINDS = {
+    "b": ("bool",),
+    "i": ("integral", "numeric"),
+    "u": ("integral", "numeric"),
+    "f": ("real floating", "numeric"),
+    "c": ("complex floating", "numeric"),
+}
+_PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+@functools.cache
+def _numpy() -> Namespace:
+    return compat.array_namespace(np.empty(0))
+
+
+def _plain(
+    numbers: dict[str, object], optional: Sequence[str]
+) -> tuple[Namespace, DType, list[Array | None], None] | None:
+    """Return what there is to return of NumPy's arrays of one plain dtype, or None of others."""
+    arrays = list(numbers.values())
+    dtype: DType = None
+    for name, array in numbers.items():
+        if array is None and name in optional:
+            continue
+        if type(array) is not np.ndarray or dtype not in (None, array.dtype):
+            return None
+        dtype = array.dtype
+    return (_numpy(), dtype, arrays, None) if dtype in _PLAIN else None
 
 
 def _not_integer(name: str, value: Any) -> float | complex:
@@ -254,6 +288,8 @@ def _not_numeric(name: str, came: str) -> str:
 
 def _dtype_name(dtype: DType) -> str:
     """Return the bare name of a dtype: "float32" for ``torch.float32`` and for NumPy's."""
+    if isinstance(dtype, np.dtype) and dtype in _NAMES:
+        return _NAMES[dtype]
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
@@ -263,6 +299,8 @@ def is_complex(xp: Namespace, dtype: DType) -> bool:
 
 
 def _is_dtype(xp: Namespace, dtype: DType, *kinds: str) -> bool:
+    if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
+        return any(kind in kinds for kind in _KINDS[dtype.kind])
     if _dtype_name(dtype) == "bfloat16":  # NumPy's comes from elsewhere, and NumPy does not know it
         return "numeric" in kinds
     return bool(xp.isdtype(dtype, kinds))
@@ -282,6 +320,8 @@ def working_dtype(xp: Namespace, dtype: DType) -> DType:
 def working(xp: Namespace, array: Array, dtype: DType) -> Array:
     """Return the array in the dtype to calculate in; real arrays stay real."""
     dtype = working_dtype(xp, dtype)
+    if array.dtype == dtype:
+        return array
     if not is_complex(xp, array.dtype):
         dtype = real_dtype(xp, dtype)
     return array if array.dtype == dtype else xp.astype(array, dtype)

@@ -12,12 +12,13 @@ import numpy as np
 from .. import _logsum
 from .._logsum import State
 from .._namespace import Array, Namespace
-from . import host, tiles
+from . import host, plain, tiles
 from .choice import chosen
 
 # To import Numba and to load what it has compiled takes half a second: a hundred times what this
 # many entries take without. But who has one such array has more of them.
 _LEAST_FOR_HOST = 2**17
+_PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
 # Sums of more terms than this are cut, and the terms read twice.
 _WHOLE = 2**18
 
@@ -26,12 +27,17 @@ def state_of(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
-    by_kernel = b is None and where is None and _host_serves(xp, a)
+    plain_sum = b is None and where is None
+    by_kernel = plain_sum and _host_serves(xp, a)
     if by_kernel and (state := host.lift(a, axes)) is not None:
         return state
 
     def of_tile(a: Array, b: Array | None, where: Array | None) -> State:
-        return host.lift_copy(a, axes) if by_kernel else _logsum.state_of(xp, a, b, where, axes)
+        if by_kernel:
+            return host.lift_copy(a, axes)
+        if plain_sum and _is_plain(xp, a) and (state := plain.lift(a, axes)) is not None:
+            return state
+        return _logsum.state_of(xp, a, b, where, axes)
 
     if not tiles.serves(xp, a):
         return of_tile(a, b, where)
@@ -65,7 +71,10 @@ def normalised(
         return out
 
     def of_tile(x: Array) -> Array:
-        return host.normalised_copy(x, axes, logarithm) if by_kernel else entries(x, None)
+        if by_kernel:
+            return host.normalised_copy(x, axes, logarithm)
+        out = plain.normalised(x, axes, logarithm) if _is_plain(xp, x) else None
+        return entries(x, None) if out is None else out
 
     if not tiles.serves(xp, x):
         return of_tile(x)
@@ -82,12 +91,16 @@ def mapped(xp: Namespace, function: Callable[..., Array], *arrays: Array) -> Arr
     return function(*arrays)
 
 
+def _is_plain(xp: Namespace, x: Array) -> bool:
+    return compat.is_numpy_namespace(xp) and x.dtype in _PLAIN
+
+
 def _host_serves(xp: Namespace, x: Array) -> bool:
     kind = chosen()
     return (
         compat.is_numpy_namespace(xp)
+        and x.size >= (_LEAST_FOR_HOST if kind == "auto" else 1)
         and kind in ("auto", "host")
-        and x.dtype in (np.float32, np.float64)
-        and x.size >= (1 if kind == "host" else _LEAST_FOR_HOST)
+        and x.dtype in _PLAIN
         and host.kernels() is not None
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 from collections.abc import Iterator
 
@@ -13,8 +14,12 @@ _chosen: contextvars.ContextVar[str | None] = contextvars.ContextVar("kernels", 
 
 def chosen() -> str:
     """Return which kernels may run, one of `KINDS`."""
-    for_now = _chosen.get()
-    return for_now or _checked(os.environ.get("AGNOSTIC_LSE_KERNELS", "").strip() or "auto")
+    return _chosen.get() or _by_environment()
+
+
+@functools.cache
+def _by_environment() -> str:
+    return _checked(os.environ.get("AGNOSTIC_LSE_KERNELS", "").strip() or "auto")
 
 
 def _checked(kind: str) -> str:
@@ -33,7 +38,7 @@ def kernels(kind: str) -> Iterator[None]:
         'auto' takes whatever is installed for arrays that are large enough to repay it; 'off' none;
         'host' those for host memory, compiled by Numba, for small arrays too; 'cuda' those for
         CuPy's arrays, and none for host memory. Outside of the context the environment variable
-        ``AGNOSTIC_LSE_KERNELS`` says it, and where it is not set, 'auto' holds.
+        ``AGNOSTIC_LSE_KERNELS`` says it, as it is at the first call; without it, 'auto' holds.
 
     Raises
     ------
