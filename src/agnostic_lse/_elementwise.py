@@ -16,7 +16,7 @@ from typing import Any
 
 import array_api_compat as compat
 
-from . import _logsum
+from . import _engines, _logsum
 from ._elementary import expm1, log1p
 from ._namespace import (
     Array,
@@ -431,7 +431,7 @@ def _entrywise(
         import dask.array as da  # loaded already, since the arrays are its own
 
         return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
-    return finished(xp, _exactly(xp, kernel, *arrays), dtype)
+    return finished(xp, _engines.mapped(xp, partial(_exactly, xp, kernel), *arrays), dtype)
 
 
 @quiet

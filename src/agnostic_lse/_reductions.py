@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from . import _engines, _logsum
 from ._elementary import exp, expm1, log1p
+from ._engines import tiles
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -193,53 +197,125 @@ def logmeanexp(
     0.357374
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    if b is None:
-        weight, state, mass = _unweighted(xp, a, where, axes)
-    else:
-        weight, state, mass = _weighted(xp, a, b, where, axes)
+    weights = _Weights(xp, (a, b, where), axes)
+    state, mass = weights.states()
     if is_complex(xp, dtype):
         out = _complex_log_quotient(xp, state, mass)
     else:
-        out = _real_log_mean(xp, a, weight, axes, _real_log_quotient(xp, state, mass))
+        out = _real_log_mean(xp, weights, _real_log_quotient(xp, state, mass))
     massless = (_whole(mass) == 0) & (mass.peak != -xp.inf)
     out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
     return finished(xp, out, dtype, axes, keepdims)
 
 
-def _unweighted(
-    xp: Namespace, a: Array, where: Array | None, axes: tuple[int, ...]
-) -> tuple[Array, State, State]:
-    """Return weights of 1, or 0 where masked, and the states of the sum and of the weights."""
-    real = xp.real(a) if is_complex(xp, a.dtype) else a
-    weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
-    count = _logsum.total(xp, weight, axes)
-    peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
-    mass = State(peak, xp.maximum(count - 1, 0.0))
-    return weight, _logsum.state_of(xp, a, None, where, axes), mass
+class _Weights:
+    """Weights of a mean, over the largest of each, and sums of terms that have them.
 
-
-def _weighted(
-    xp: Namespace, a: Array, b: Array, where: Array | None, axes: tuple[int, ...]
-) -> tuple[Array, State, State]:
-    """Return the weights over the largest, and the states of the sum and of the weights.
-
-    Only ratios of weights matter, so that the states are free of the weights' scale. A ratio that
-    underflows goes into the exponent, and a sign of magnitude 1 takes its place.
+    Only ratios of weights matter, so that the sums are free of the weights' scale.
     """
-    b = b if where is None else xp.where(where, b, xp.zeros_like(b))
-    size = constant(_logsum.extent(xp, b))
-    largest = _logsum.highest(xp, size, axes)
-    # JAX multiplies by the reciprocal, which a quarter of the largest number still has.
-    scale = xp.where(largest > 1, 0.25, xp.ones_like(largest))
-    weight = _quotient(xp, b * scale, largest * scale)
-    there = size != 0
-    ratio = constant(_logsum.extent(xp, weight))
-    vanishing = there & (ratio < xp.finfo(size.dtype).smallest_normal)
-    log_size = xp.log(xp.where(vanishing, size, 1.0))
-    shift = xp.where(vanishing, log_size - xp.log(xp.where(largest == 0, 1.0, largest)), 0.0)
-    kept = xp.where(vanishing, b / xp.where(vanishing, size, 1.0), weight)
-    state = _logsum.state_of(xp, a + shift, kept, where, axes)
-    return weight, state, _logsum.state_of(xp, shift, kept, where, axes)
+
+    def __init__(
+        self, xp: Namespace, terms: tuple[Array, Array | None, Array | None], axes: tuple[int, ...]
+    ) -> None:
+        self.xp, self.terms, self.axes = xp, terms, axes
+        self.largest: Array | None = None
+        if terms[1] is not None:
+            (self.largest,) = self._reduced(self._largest, _largest_of)
+
+    def _reduced(
+        self,
+        function: Callable[..., tiles.Results],
+        combine: Callable[[tiles.Results, tiles.Results], tiles.Results],
+        *slots: Array | None,
+    ) -> tiles.Results:
+        return _engines.reduced(self.xp, function, self.terms, self.axes, combine, slots)
+
+    def _largest(self, _: Array, b: Array, where: Array | None) -> tiles.Results:
+        size = constant(_logsum.extent(self.xp, _masked(self.xp, b, where)))
+        return (_logsum.highest(self.xp, size, self.axes),)
+
+    def _weight(
+        self, a: Array, b: Array | None, where: Array | None, largest: Array | None
+    ) -> Array:
+        """Return the weights over the largest; without any, 1, or 0 where masked."""
+        xp = self.xp
+        if b is None or largest is None:
+            real = xp.real(a) if is_complex(xp, a.dtype) else a
+            return xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
+        # JAX multiplies by the reciprocal, which a quarter of the largest number still has.
+        scale = xp.where(largest > 1, 0.25, xp.ones_like(largest))
+        return _quotient(xp, _masked(xp, b, where) * scale, largest * scale)
+
+    def states(self) -> tuple[State, State]:
+        """Return the states of the sum of terms and of that of weights."""
+        found = self._reduced(self._states, self._merged, self.largest)
+        return State(*found[:3]), State(*found[3:])
+
+    def _states(
+        self, a: Array, b: Array | None, where: Array | None, largest: Array | None
+    ) -> tiles.Results:
+        """Return both states.
+
+        A ratio of weights that underflows goes into the exponent, and a sign of magnitude 1 takes
+        its place.
+        """
+        xp, axes = self.xp, self.axes
+        weight = self._weight(a, b, where, largest)
+        if b is None or largest is None:
+            count = _logsum.total(xp, weight, axes)
+            peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
+            mass = State(peak, xp.maximum(count - 1, 0.0))
+            return (*_engines.state_of(xp, a, None, where, axes), *mass)
+        b = _masked(xp, b, where)
+        size = constant(_logsum.extent(xp, b))
+        ratio = constant(_logsum.extent(xp, weight))
+        vanishing = (size != 0) & (ratio < xp.finfo(size.dtype).smallest_normal)
+        log_size = xp.log(xp.where(vanishing, size, 1.0))
+        shift = xp.where(vanishing, log_size - xp.log(xp.where(largest == 0, 1.0, largest)), 0.0)
+        kept = xp.where(vanishing, b / xp.where(vanishing, size, 1.0), weight)
+        return (
+            *_logsum.state_of(xp, a + shift, kept, where, axes),
+            *_logsum.state_of(xp, shift, kept, where, axes),
+        )
+
+    def _merged(self, one: tiles.Results, other: tiles.Results) -> tiles.Results:
+        return (
+            *_logsum.merge(self.xp, State(*one[:3]), State(*other[:3])),
+            *_logsum.merge(self.xp, State(*one[3:]), State(*other[3:])),
+        )
+
+    def highest(self) -> Array:
+        """Return the largest exponent that has a weight."""
+
+        def highest(a: Array, b: Array | None, where: Array | None, *largest: Array) -> Any:
+            there = self._weight(a, b, where, *largest) != 0
+            present = self.xp.where(there, a, -self.xp.inf)
+            return (_logsum.highest(self.xp, present, self.axes),)
+
+        return self._reduced(highest, _largest_of, self.largest)[0]
+
+    def totals(self, function: Callable[[Array, Array, Array], tiles.Results], slot: Array) -> Any:
+        """Return the sums of what a function makes of exponents, of weights and of a slot each."""
+
+        def totals(
+            a: Array, b: Array | None, where: Array | None, largest: Array | None, slot: Array
+        ) -> tiles.Results:
+            terms = function(a, self._weight(a, b, where, largest), slot)
+            return tuple(_logsum.total(self.xp, term, self.axes) for term in terms)
+
+        return self._reduced(totals, _sum_of, self.largest, slot)
+
+
+def _masked(xp: Namespace, b: Array, where: Array | None) -> Array:
+    return b if where is None else xp.where(where, b, xp.zeros_like(b))
+
+
+def _largest_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:
+    return (np.maximum(one[0], other[0]),)
+
+
+def _sum_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:
+    return tuple(map(operator.add, one, other))
 
 
 def _whole(state: State) -> Array:
@@ -274,33 +350,35 @@ def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     return _logsum.logarithm(xp, size, phase)
 
 
-def _real_log_mean(
-    xp: Namespace, a: Array, weight: Array, axes: tuple[int, ...], log_quotient: Array
-) -> Array:
+def _real_log_mean(xp: Namespace, weights: _Weights, log_quotient: Array) -> Array:
     """Return the logarithm of the mean, from the difference of two logarithms where that is exact.
 
     Whichever constant stands for c, ``c + log1p(mean(expm1(a - c)))`` is the same function. With c
     in the middle of the exponents nothing in it is larger than how far they lie apart. Where the
     mean lies far from c, the difference of logarithms is the better one.
     """
-    there = weight != 0
-    top = _logsum.highest(xp, xp.where(there, a, -xp.inf), axes)
-    # The middle is their arithmetic mean, but an exponent far below has no say in it.
-    size = xp.abs(weight)
-    below = size * xp.where(there, xp.maximum(_logsum.bounded(xp, a, top), -1.0), 0.0)
-    centre = top + _quotient(xp, _logsum.total(xp, below, axes), _logsum.total(xp, size, axes))
-    centre = constant(centre)
-    # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
-    exponent = xp.where(there | (a < xp.inf), _logsum.bounded(xp, a, centre), 0.0)
-    # Terms far below c leave -1, beside which those near it would be rounded. So the leading digits
-    # of all are added apart: these are whole numbers of a unit, which add up without rounding.
-    terms = weight * expm1(xp, exponent)
-    unit = _logsum.half_digits(xp, a.dtype)
-    leading = constant(xp.round(terms / unit) * unit)
-    excess = _logsum.total(xp, leading, axes) + _logsum.total(xp, terms - leading, axes)
-    whole = _logsum.total(xp, weight, axes)
-    sound = xp.abs(whole) > xp.finfo(a.dtype).eps  # else signed weights have all but cancelled
-    excess = excess / xp.where(sound, whole, 1.0)
+
+    def below_top(a: Array, weight: Array, top: Array) -> tiles.Results:
+        # The middle is their arithmetic mean, but an exponent far below has no say in it.
+        size, below = xp.abs(weight), xp.maximum(_logsum.bounded(xp, a, top), -1.0)
+        return size * xp.where(weight != 0, below, 0.0), size
+
+    def above_centre(a: Array, weight: Array, centre: Array) -> tiles.Results:
+        # What is not there counts for nothing wherever it lies, but for the derivative by its
+        # weight.
+        there = (weight != 0) | (a < xp.inf)
+        terms = weight * expm1(xp, xp.where(there, _logsum.bounded(xp, a, centre), 0.0))
+        # Terms far below c leave -1, beside which those near it would be rounded. So the leading
+        # digits of all are added apart: as whole numbers of a unit, they add up without rounding.
+        unit = _logsum.half_digits(xp, a.dtype)
+        leading = constant(xp.round(terms / unit) * unit)
+        return leading, terms - leading, weight
+
+    top = weights.highest()
+    centre = constant(top + _quotient(xp, *weights.totals(below_top, top)))
+    leading, others, whole = weights.totals(above_centre, centre)
+    sound = xp.abs(whole) > xp.finfo(whole.dtype).eps  # else signed weights have all but cancelled
+    excess = (leading + others) / xp.where(sound, whole, 1.0)
     near = (
         sound
         & (log_quotient < centre + 0.7)

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _logsum
 from ._elementary import exp
+from ._engines import tiles
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -91,7 +92,7 @@ def logcumsumexp(
     axis = one_axis(axis, x.ndim)
     if reverse:
         x = xp.flip(x, axis=axis)
-    out = x if 0 in x.shape else _logcumsumexp(xp, xp.astype(x, _wide(xp, x), copy=False), axis)
+    out = x if 0 in x.shape else _logcumsumexp(xp, x, axis)
     if include_initial:
         shape = tuple(1 if place == axis else length for place, length in enumerate(x.shape))
         nothing = xp.full(shape, -xp.inf, dtype=out.dtype, device=compat.device(x))
@@ -113,9 +114,35 @@ def _wide(xp: Namespace, x: Array) -> DType:
 
 
 def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
+    wide = _wide(xp, x)
+
+    def widened(x: Array) -> Array:
+        return xp.astype(x, wide, copy=False)
+
+    def logarithms(x: Array, *before: Array) -> Array:
+        state = prefixes(xp, widened(x), axis)
+        return _logsum.value(xp, _logsum.merge(xp, State(*before), state) if before else state)[0]
+
     if compat.is_dask_namespace(xp):
-        return _over_blocks(x, axis)
-    return _logsum.value(xp, prefixes(xp, x, axis))[0]
+        return _over_blocks(widened(x), axis)
+    if not tiles.serves(xp, x):
+        return logarithms(x)
+    return tiles.scanned(
+        lambda x: _logsum.lift(xp, widened(x), (axis,))[:2], _before, logarithms, x, axis
+    )
+
+
+def _before(states: tiles.Results, axis: int) -> tiles.Results:
+    """Return the state of all sums before each along an axis."""
+
+    def merged(xp: Namespace, one: Arrays, other: Arrays) -> Arrays:
+        return tuple(_logsum.merge(xp, State(*one), State(*other))[:2])
+
+    up_to_each = _accumulated(np, merged, states, axis)
+    return tuple(
+        _shifted(np, part, axis, first)
+        for part, first in zip(up_to_each, (-np.inf, 0.0), strict=True)
+    )
 
 
 def prefixes(xp: Namespace, x: Array, axis: int) -> State:

@@ -84,6 +84,24 @@ def normalised(
     return tiles.mapped(lambda x, *state: entries(x, State(*state)), (x,), state[:2])
 
 
+def reduced(
+    xp: Namespace,
+    function: Callable[..., tiles.Results],
+    arrays: tiles.Arrays,
+    axes: tuple[int, ...],
+    combine: Callable[[tiles.Results, tiles.Results], tiles.Results],
+    slots: tiles.Arrays = (),
+) -> tiles.Results:
+    """Return what a function makes of arrays along the axes, kept with length 1.
+
+    `combine` combines what it makes of parts of them, entry by entry, and `slots` are arguments of
+    one number for each sum.
+    """
+    if tiles.serves(xp, next(array for array in arrays if array is not None)):
+        return tiles.reduced(function, arrays, axes, combine, slots)
+    return function(*arrays, *slots)
+
+
 def mapped(xp: Namespace, function: Callable[..., Array], *arrays: Array) -> Array:
     """Return a function of the entries of arrays of one shape."""
     if tiles.serves(xp, arrays[0]):

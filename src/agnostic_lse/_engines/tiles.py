@@ -93,6 +93,43 @@ def reduced(
     return out
 
 
+def scanned(
+    total: Callable[[Array], Results],
+    before: Callable[[Results, int], Results],
+    write: Callable[..., Array],
+    x: Array,
+    axis: int,
+) -> Array:
+    """Return an array of the shape of another, made along an axis from the first entry to the last.
+
+    `total` reduces a tile along the axis, `before` turns what tiles gave, along the axis, into what
+    all tiles before each one give together, and `write` makes the entries of a tile from that.
+    """
+    parts = cut(x, (axis,))
+    places = list(itertools.chain(*parts))
+    found: list[Results] = [()] * len(places)
+    out = np.empty_like(x)
+
+    def reduce(number: int) -> None:
+        found[number] = total(x[places[number]])
+
+    def scan(number: int) -> None:
+        out[places[number]] = write(x[places[number]], *found[number])
+
+    threads.run(reduce, len(places))
+    start = 0
+    for part in parts:
+        stop = start + len(part)
+        together = zip(*found[start:stop], strict=True)
+        carried = before(tuple(np.concatenate(each, axis=axis) for each in together), axis)
+        for number in range(start, stop):
+            place = (slice(None),) * axis + (slice(number - start, number - start + 1),)
+            found[number] = _each(carried, place)
+        start = stop
+    threads.run(scan, len(places))
+    return out
+
+
 def tree(results: Results, combine: Callable[[Results, Results], Results]) -> Results:
     """Return results along their first axis combined as a tree, without the axis."""
     while (count := len(_first(results))) > 1:
@@ -139,7 +176,7 @@ def _first(arrays: Arrays) -> Array:
     return next(array for array in arrays if array is not None)
 
 
-def _each(results: Results, place: slice | int) -> Results:
+def _each(results: Results, place: slice | int | Place) -> Results:
     return tuple(None if array is None else array[place] for array in results)
 
 
