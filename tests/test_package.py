@@ -31,6 +31,7 @@ LAYERS = (
     "_engines",
     "_engines.host",
     "_engines.plain",
+    "_engines.views",
     "_engines._compiled",
     "_engines.tiles",
     "_engines.threads",

@@ -311,7 +311,8 @@ def _masked(xp: Namespace, b: Array, where: Array | None) -> Array:
 
 
 def _largest_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:
-    return (np.maximum(one[0], other[0]),)
+    larger: Any = np.maximum
+    return tuple(map(larger, one, other))
 
 
 def _sum_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:

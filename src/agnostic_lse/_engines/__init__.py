@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from .. import _logsum
 from .._logsum import State
 from .._namespace import Array, Namespace
-from . import host, plain, tiles
+from . import host, plain, tiles, views
 from .choice import chosen
 
 # To import Numba and to load what it has compiled takes half a second: a hundred times what this
@@ -28,20 +29,25 @@ def state_of(
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
     plain_sum = b is None and where is None
-    by_kernel = plain_sum and _host_serves(xp, a)
-    if by_kernel and (state := host.lift(a, axes)) is not None:
-        return state
+    view = _for_kernels(xp, a) if plain_sum else None
+    if view is not None:
+        state = host.lift(view, axes)
+        if state is None:
+            state = _by_tiles(lambda a: host.lift_copy(a, axes), (view,), axes)
+        return State(*(views.back(a, part) for part in state[:2]))
 
     def of_tile(a: Array, b: Array | None, where: Array | None) -> State:
-        if by_kernel:
-            return host.lift_copy(a, axes)
         if plain_sum and _is_plain(xp, a) and (state := plain.lift(a, axes)) is not None:
             return state
         return _logsum.state_of(xp, a, b, where, axes)
 
-    if not tiles.serves(xp, a):
-        return of_tile(a, b, where)
-    return State(*tiles.reduced(of_tile, (a, b, where), axes, _merged))
+    if tiles.serves(xp, a):
+        return _by_tiles(of_tile, (a, b, where), axes)
+    return of_tile(a, b, where)
+
+
+def _by_tiles(function: Callable[..., State], arrays: tiles.Arrays, axes: tuple[int, ...]) -> State:
+    return State(*tiles.reduced(function, arrays, axes, _merged))
 
 
 def _merged(one: Any, other: Any) -> State:
@@ -50,8 +56,11 @@ def _merged(one: Any, other: Any) -> State:
 
 def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
     """Return the logarithm of the sum's magnitude, and its sign or phase (None: all positive)."""
-    if state.sign is None and _host_serves(xp, state.peak) and host.suits(state):
-        return host.values(state), None
+    peak, rest, sign = state
+    if sign is None and (seen := _for_kernels(xp, peak)) is not None:
+        others = views.seen(xp, rest)  # which may carry derivatives, unlike the peak
+        if others is not None and host.suits(seen, others):
+            return views.back(peak, host.values(seen, others)), None
     return _logsum.value(xp, state)
 
 
@@ -66,22 +75,29 @@ def normalised(
 
     `entries` makes it of an array, and of the state, which it finds itself where there is none.
     """
-    by_kernel = _host_serves(xp, x)
-    if by_kernel and (out := host.normalised(x, axes, logarithm)) is not None:
-        return out
+    view = _for_kernels(xp, x)
+    if view is not None:
+        out = host.normalised(view, axes, logarithm)
+        if out is None and (_are_few(view, axes) or not tiles.serves(np, view)):
+            copied = functools.partial(host.normalised_copy, axes=axes, logarithm=logarithm)
+            out = tiles.mapped(copied, (view,), whole=axes)
+        if out is not None:
+            return views.back(x, out)
 
     def of_tile(x: Array) -> Array:
-        if by_kernel:
-            return host.normalised_copy(x, axes, logarithm)
         out = plain.normalised(x, axes, logarithm) if _is_plain(xp, x) else None
         return entries(x, None) if out is None else out
 
     if not tiles.serves(xp, x):
         return of_tile(x)
-    if math.prod(x.shape[axis] for axis in axes) <= _WHOLE:
+    if _are_few(x, axes):
         return tiles.mapped(of_tile, (x,), whole=axes)
     state = state_of(xp, x, None, None, axes)
     return tiles.mapped(lambda x, *state: entries(x, State(*state)), (x,), state[:2])
+
+
+def _are_few(x: Array, axes: tuple[int, ...]) -> bool:
+    return math.prod(int(x.shape[axis]) for axis in axes) <= _WHOLE
 
 
 def reduced(
@@ -113,12 +129,13 @@ def _is_plain(xp: Namespace, x: Array) -> bool:
     return compat.is_numpy_namespace(xp) and x.dtype in _PLAIN
 
 
-def _host_serves(xp: Namespace, x: Array) -> bool:
+def _for_kernels(xp: Namespace, x: Array) -> Any:
+    """Return an array as the kernels for host memory see it, or None if they don't serve it."""
     kind = chosen()
-    return (
-        compat.is_numpy_namespace(xp)
-        and x.size >= (_LEAST_FOR_HOST if kind == "auto" else 1)
-        and kind in ("auto", "host")
-        and x.dtype in _PLAIN
-        and host.kernels() is not None
-    )
+    if kind not in ("auto", "host") or compat.is_dask_namespace(xp):
+        return None
+    view = views.seen(xp, x)
+    if view is None or view.dtype not in _PLAIN:
+        return None
+    large_enough = view.size >= (_LEAST_FOR_HOST if kind == "auto" else 1)
+    return view if large_enough and host.kernels() is not None else None

@@ -70,17 +70,15 @@ def normalised(x: Any, axes: tuple[int, ...], logarithm: bool) -> Any:
     return out
 
 
-def suits(state: State) -> bool:
-    """Tell whether a state's numbers follow each other without gaps, peak and rest alike."""
-    same = state.peak.strides == state.rest.strides
-    return bool(same and state.peak.flags.forc)
+def suits(peak: Any, rest: Any) -> bool:
+    """Tell whether the numbers of a state follow each other without gaps, peak and rest alike."""
+    return bool(peak.strides == rest.strides and peak.flags.forc)
 
 
-def values(state: State) -> Any:
+def values(peak: Any, rest: Any) -> Any:
     """Return the logarithms of the sums of positive terms."""
-    out = np.empty_like(state.peak)
-    layout = [_flat(part) for part in (state.peak, state.rest, out)]
-    write = functools.partial(kernels().values, *layout)
+    out = np.empty_like(peak)
+    write = functools.partial(kernels().values, *map(_flat, (peak, rest, out)))
     threads.run(lambda i: write(i * _PART, min((i + 1) * _PART, out.size)), -(-out.size // _PART))
     return out
 
