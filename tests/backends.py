@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from enum import Enum
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 from unittest import mock
 
 import array_api_compat as compat
@@ -145,6 +145,13 @@ def available(backend: Backend) -> Backend:
     if reason:
         pytest.skip(reason)
     return backend
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip a test for what is not installed, or fail it where backends must not be missing."""
+    if required():
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 class ReadOnlyNumPy(ModuleType):

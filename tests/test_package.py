@@ -29,6 +29,7 @@ LAYERS = (
     "_elementwise",
     "_engines.configuration",
     "_engines",
+    "_engines.cuda",
     "_engines.host",
     "_engines.plain",
     "_engines.views",

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _logsum
 from .._logsum import State
 from .._namespace import Array, Namespace
-from . import host, plain, tiles, views
+from . import cuda, host, plain, tiles, views
 from .choice import chosen
 
 # To import Numba and to load what it has compiled takes half a second: a hundred times what this
@@ -29,6 +29,8 @@ def state_of(
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
     plain_sum = b is None and where is None
+    if plain_sum and _on_gpu(xp, a):
+        return cuda.lift(a, axes)
     view = _for_kernels(xp, a) if plain_sum else None
     if view is not None:
         state = host.lift(view, axes)
@@ -75,6 +77,8 @@ def normalised(
 
     `entries` makes it of an array, and of the state, which it finds itself where there is none.
     """
+    if _on_gpu(xp, x):
+        return cuda.normalised(x, axes, logarithm)
     view = _for_kernels(xp, x)
     if view is not None:
         out = host.normalised(view, axes, logarithm)
@@ -127,6 +131,11 @@ def mapped(xp: Namespace, function: Callable[..., Array], *arrays: Array) -> Arr
 
 def _is_plain(xp: Namespace, x: Array) -> bool:
     return compat.is_numpy_namespace(xp) and x.dtype in _PLAIN
+
+
+def _on_gpu(xp: Namespace, x: Array) -> bool:
+    """Tell whether the kernels for GPU memory serve an array."""
+    return compat.is_cupy_namespace(xp) and chosen() in ("auto", "cuda") and cuda.serves(x)
 
 
 def _for_kernels(xp: Namespace, x: Array) -> Any:
