@@ -112,6 +112,23 @@ def test_probabilities_far_below_a_peak(array: Any) -> None:
     assert np.max(off / (true * np.maximum(1, size))) <= BOUND_OF_PROBABILITIES * 2.0**-24
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("length", [90, 500, 3000, 70_000])
+def test_many_terms_far_below(array: Any, length: int, axis: int, dtype: str) -> None:
+    """Equal terms are rounded alike each time, so that adding them in order loses digits."""
+    far = np.linspace(-9, -30, 40)
+    rows = np.repeat(far[:, None], length, axis=1).astype(dtype)
+    rows[:, 0] = 0
+    terms = length - 1
+    rest = terms * np.exp(rows[:, 1].astype(np.longdouble))
+    true = np.log1p(rest)
+    size = np.maximum(true, rest / (1 + rest) * -rows[:, 1])
+    given = array(rows if axis == 1 else rows.T.copy())
+    off = np.abs(to_numpy(agnostic_lse.logsumexp(given, axis=axis)) - true)
+    assert np.max(off / size) <= BOUND * np.finfo(dtype).eps / 2
+
+
 # Along the slow axis of 20 million terms, adding in order stops in single precision at 2**24.
 LENGTHS = {Backend.NUMPY: 20_000_000, Backend.TORCH: 20_000_000, Backend.JAX: 20_000_000}
 

@@ -21,9 +21,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-# The leading digits of a term are whole numbers of 2**-11 in float32, of which 2**13 add up to
-# 2**24 units at most: exactly.
-_BLOCK = 8192
+# Leading digits add up exactly: those of float32 are whole numbers of 2**-11, and 2**13 of terms of
+# at most 1 are 2**24 units. What they leave is rounded, and is added as a tree: of so many terms of
+# a row each of 32 or more places in registers adds some in order, and float64 what these make.
+_BLOCK = 1024
+_ROWS_AT_ONCE = 16  # of columns
 # Twice through the cache: once for the largest, once for the sum. 2**15 of float64 are 256 KiB.
 LONGEST = 2**15
 # Rows shorter than the registers are summed side by side, so many at once.
@@ -307,15 +309,20 @@ def _lift_lanes(x: Any, place: int, stride: int, n: int, lanes: int, work: Any) 
     for i in range(lanes):
         base[i] = 0.0 if np.isinf(peak[i]) else peak[i]
         rest[i] = others[i] = 0.0
-    for j in range(n):
-        row = x[place + j * stride : place + j * stride + lanes]
+    whole = np.zeros(lanes)
+    for start in range(0, n, _ROWS_AT_ONCE):
+        for j in range(start, min(start + _ROWS_AT_ONCE, n)):
+            row = x[place + j * stride : place + j * stride + lanes]
+            for i in range(lanes):
+                one, other = _split(_exp(row[i] - base[i]))
+                rest[i] += one
+                others[i] += other
         for i in range(lanes):
-            one, other = _split(_exp(row[i] - base[i]))
-            rest[i] += one
-            others[i] += other
+            whole[i] += others[i]
+            others[i] = 0.0
     plain = True
     for i in range(lanes):
-        base[i] = (rest[i] - 1) + others[i]
+        base[i] = (rest[i] - 1) + whole[i]
         plain &= not (np.isinf(peak[i]) | np.isnan(base[i]))
     if plain:
         for i in range(lanes):

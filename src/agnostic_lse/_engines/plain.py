@@ -7,6 +7,7 @@ one is left to the ordinary way.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,5 +55,5 @@ def _rest(scaled: Any, axes: tuple[int, ...]) -> Any:
 
 def _total(x: Any, axes: tuple[int, ...]) -> Any:
     # In order, NumPy adds a few terms as exactly as a tree does.
-    few = all(x.shape[axis] <= _FEW for axis in axes)
+    few = math.prod(x.shape[axis] for axis in axes) <= _FEW
     return np.add.reduce(x, axes, keepdims=True) if few else _logsum.total(np, x, axes)

@@ -1,0 +1,340 @@
+"""Tiles, threads and kernels: the same sums, whichever way they go."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import agnostic_lse
+from agnostic_lse import _logsum, log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
+from agnostic_lse._engines import host, plain, threads, tiles
+from tests.backends import Backend, available
+
+FUNCTIONS = (logsumexp, logmeanexp, softmax, log_softmax, logcumsumexp)
+INF, NAN = float("inf"), float("nan")
+
+
+@pytest.fixture(params=["off", "host"])
+def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Choose no kernels, and those for host memory."""
+    if request.param == "host":
+        available(Backend.NUMPY_KERNELS)
+    with agnostic_lse.kernels(request.param):
+        yield request.param
+
+
+def run(script: str, **environment: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class TestThreads:
+    def test_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AGNOSTIC_LSE_NUM_THREADS", "OMP_NUM_THREADS"):
+            monkeypatch.delenv(name, raising=False)
+        if hasattr(os, "sched_getaffinity"):
+            assert threads.number_of_threads() == len(os.sched_getaffinity(0))
+        monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+        assert threads.number_of_threads() == 3
+        monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", "5")
+        assert threads.number_of_threads() == 5
+
+    @pytest.mark.parametrize("number", ["0", "-1", "many"])
+    def test_wrong_number(self, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+        monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", number)
+        with pytest.raises(ValueError) as error:  # noqa: PT011 (the sentence is compared below)
+            threads.number_of_threads()
+        assert str(error.value) == (
+            f"AGNOSTIC_LSE_NUM_THREADS is {number!r}, but a positive number was expected: "
+            "unset it to use all processors."
+        )
+
+    @pytest.mark.parametrize("number", ["1", "2", "7"])
+    def test_each_once(self, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+        monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", number)
+        seen: list[int] = []
+        threads.run(seen.append, 1000)
+        assert sorted(seen) == list(range(1000))
+
+    def test_several_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", "2")
+        together = threading.Barrier(2, timeout=30)  # which two threads must reach
+        threads.run(lambda _: [together.wait()].clear(), 2)
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    def test_failure_stops_soon(
+        self, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+    ) -> None:
+        monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", "2")
+        working: set[int] = set()
+        seen: list[int] = []
+
+        def task(number: int) -> None:
+            working.add(number)
+            seen.append(number)
+            try:
+                if number == 3:
+                    raise error
+            finally:
+                working.remove(number)
+
+        with pytest.raises(error):
+            threads.run(task, 10_000)
+        assert not working
+        assert len(seen) < 10_000
+        threads.run(seen.append, 10)  # and nothing is left behind
+
+    def test_silence_is_the_callers(self) -> None:
+        with np.errstate(divide="ignore"):
+            threads.run(lambda _: [np.log(np.zeros(3))].clear(), 50)
+
+    def test_nested(self) -> None:
+        seen: list[int] = []
+        threads.run(lambda i: threads.run(lambda k: seen.append(10 * i + k), 10), 10)
+        assert sorted(seen) == list(range(100))
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+    def test_after_fork(self) -> None:
+        script = """
+import os, numpy as np, agnostic_lse
+os.environ["AGNOSTIC_LSE_NUM_THREADS"] = "3"
+x = np.arange(1e6)
+before = agnostic_lse.logsumexp(x)
+child = os.fork()
+if child == 0:
+    os._exit(int(agnostic_lse.logsumexp(x) != before))
+print(os.waitpid(child, 0)[1])
+"""
+        # Python 3.12 warns of a fork where there are threads.
+        assert run("import warnings; warnings.simplefilter('ignore')\n" + script) == "0"
+
+    def test_when_the_interpreter_exits(self) -> None:
+        script = """
+import atexit, threading, numpy as np, agnostic_lse
+x = np.zeros(10**6)
+atexit.register(lambda: print(agnostic_lse.logsumexp(x)))
+threading._register_atexit(lambda: print(agnostic_lse.logsumexp(x)))
+"""
+        assert run(script, AGNOSTIC_LSE_NUM_THREADS="3").split() == [str(np.log(10**6))] * 2
+
+    @pytest.mark.parametrize("shape", [(300_000,), (600, 500), (7, 40_000), (40_000, 7)])
+    def test_results_do_not_depend_on_them(
+        self, monkeypatch: pytest.MonkeyPatch, kind: str, shape: tuple[int, ...]
+    ) -> None:
+        assert kind
+        x = np.random.default_rng(0).normal(size=shape)
+        for axis, function in itertools.product(range(len(shape)), FUNCTIONS):
+            found = []
+            for number in ("1", "2", "5"):
+                monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", number)
+                found.append(np.asarray(function(x, axis=axis)).tobytes())
+            assert len(set(found)) == 1, function
+
+    def test_many_callers(self, kind: str) -> None:
+        assert kind
+        rng = np.random.default_rng(0)
+        given = [rng.normal(size=shape) for shape in ((200_000,), (400, 400), (100_000, 3), (5, 2))]
+        expected = [[function(x, axis=0) for function in FUNCTIONS] for x in given]
+        wrong: list[str] = []
+
+        def call(seed: int) -> None:
+            with agnostic_lse.kernels(kind):
+                for i in np.random.default_rng(seed).permutation(len(given) * len(FUNCTIONS)):
+                    k, f = divmod(int(i), len(FUNCTIONS))
+                    if not np.array_equal(FUNCTIONS[f](given[k], axis=0), expected[k][f]):
+                        wrong.append(FUNCTIONS[f].__name__)
+
+        callers = [threading.Thread(target=call, args=(seed,)) for seed in range(8)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert not wrong
+
+
+class TestChoice:
+    def test_unknown(self) -> None:
+        with pytest.raises(ValueError) as error, agnostic_lse.kernels("fast"):  # noqa: PT011
+            pass
+        assert str(error.value) == (
+            "kernels are 'fast', but one of auto, off, host, cuda was expected."
+        )
+
+    def test_by_environment(self) -> None:
+        script = "import agnostic_lse; agnostic_lse.show_config()"
+        assert "kernels: off" in run(script, AGNOSTIC_LSE_KERNELS="off")
+
+    def test_nested(self) -> None:
+        from agnostic_lse._engines.choice import chosen
+
+        with agnostic_lse.kernels("off"):
+            with agnostic_lse.kernels("host"):
+                assert chosen() == "host"
+            assert chosen() == "off"
+
+    def test_nothing_is_loaded_for_small_arrays(self) -> None:
+        script = """
+import sys, numpy as np, agnostic_lse
+agnostic_lse.logsumexp(np.zeros(1000)), agnostic_lse.softmax(np.zeros(1000))
+print("numba" in sys.modules)
+with agnostic_lse.kernels("off"):
+    agnostic_lse.logsumexp(np.zeros(10**6))
+print("numba" in sys.modules)
+"""
+        assert run(script).split() == ["False", "False"]
+
+    def test_without_numba(self) -> None:
+        script = """
+import sys
+sys.modules["numba"] = None
+import numpy as np, agnostic_lse
+print(agnostic_lse.logsumexp(np.zeros(10**6)))
+agnostic_lse.show_config()
+"""
+        out = run(script)
+        assert out.startswith(str(np.log(10**6)))
+        assert "none, since Numba is not installed" in out
+
+    def test_without_a_cache(self) -> None:
+        """Numba raises where it finds no directory to write to."""
+        available(Backend.NUMPY_KERNELS)
+        script = """
+import numba.core.caching as caching
+caching.CacheImpl._locator_classes = []
+import numpy as np, agnostic_lse
+with agnostic_lse.kernels("host"):
+    print(agnostic_lse.logsumexp(np.zeros(1000)))
+"""
+        assert run(script) == str(np.log(1000))
+
+
+@st.composite
+def views(draw: Any) -> tuple[Any, tuple[int, ...]]:
+    """Draw an array of any strides, and axes."""
+    shape = draw(array_shapes(min_dims=1, max_dims=4, max_side=9))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    width: Any = 32 if dtype == "float32" else 64
+    numbers = st.one_of(st.floats(-800, 800, width=width), st.sampled_from([INF, -INF, NAN, 0.0]))
+    x = draw(arrays(dtype, tuple(2 * n for n in shape), elements=numbers))
+    step = st.sampled_from([slice(None), slice(None, None, 2), slice(None, None, -1)])
+    x = x[tuple(draw(step) for _ in shape)].transpose(draw(st.permutations(range(len(shape)))))
+    count = draw(st.integers(1, x.ndim))
+    return x, tuple(draw(st.permutations(range(x.ndim)))[:count])
+
+
+class TestWays:
+    """Each way to the state of a sum, beside the one they all stand for."""
+
+    @pytest.fixture(autouse=True)
+    def compiled(self) -> None:
+        available(Backend.NUMPY_KERNELS)
+
+    @settings(max_examples=300, deadline=None)
+    @given(views())
+    def test_states(self, drawn: tuple[Any, tuple[int, ...]]) -> None:
+        x, axes = drawn
+        with np.errstate(all="ignore"):
+            expected = _logsum.lift(np, x, axes)
+            for way in (host.lift, host.lift_copy, plain.lift):
+                state = way(x, axes)
+                if state is not None:
+                    self.assert_same(state, expected)
+
+    @settings(max_examples=300, deadline=None)
+    @given(views(), st.booleans())
+    def test_entries(self, drawn: tuple[Any, tuple[int, ...]], logarithm: bool) -> None:
+        x, axes = drawn
+        function = log_softmax if logarithm else softmax
+        expected = function(x.astype(np.longdouble), axis=axes).astype(x.dtype)
+        with np.errstate(all="ignore"):
+            for way in (host.normalised, host.normalised_copy, plain.normalised):
+                out = way(x, axes, logarithm)
+                if out is not None:
+                    # Terms below the normal numbers are rounded to whole ones of these.
+                    smallest = 100 * float(np.finfo(x.dtype).smallest_subnormal)
+                    # Differences of up to 1600 are rounded.
+                    rtol = 1600 * float(np.finfo(x.dtype).eps)
+                    np.testing.assert_allclose(out, expected, rtol=rtol, atol=smallest)
+
+    def assert_same(self, state: Any, expected: Any) -> None:
+        np.testing.assert_array_equal(state.peak, expected.peak)
+        # Where the peak is nan, so is the value, whatever the rest.
+        there = ~np.isnan(expected.peak)
+        rest, true = state.rest[there], expected.rest[there]
+        unit, tiny = (
+            float(getattr(np.finfo(rest.dtype), name)) for name in ("eps", "smallest_subnormal")
+        )
+        # Terms far below the peak are added in other orders.
+        rtol = np.where(true > 0.01, 8, 100) * unit
+        assert np.all(np.abs(rest - true) <= rtol * true + 100 * tiny)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("n", [1, 3, 31, 32, 63, 64, 65, 100, 300, 8192, 8200, 40_000, 70_001])
+    @pytest.mark.parametrize("layout", ["rows", "columns", "few columns", "one sum"])
+    def test_lengths(self, layout: str, n: int, dtype: str) -> None:
+        """Rows and columns of lengths at which the kernels change their ways."""
+        rng = np.random.default_rng(n)
+        shape, axis = {
+            "rows": ((70, n), 1),
+            "columns": ((n, 70), 0),
+            "few columns": ((n, 3), 0),
+            "one sum": ((n,), 0),
+        }[layout]
+        x = (rng.normal(size=shape) * rng.choice([0.1, 1, 30])).astype(dtype)
+        with np.errstate(all="ignore"):
+            expected = _logsum.lift(np, x.astype(np.longdouble), (axis,))
+            state = host.lift(x, (axis,))
+            out = host.normalised(x, (axis,), False)
+            for found in (state or host.lift_copy(x, (axis,)), plain.lift(x, (axis,))):
+                assert found is not None
+                np.testing.assert_array_equal(found.peak, expected.peak)
+                np.testing.assert_allclose(
+                    found.rest, expected.rest, rtol=4 * float(np.finfo(dtype).eps), atol=1e-37
+                )
+        if out is not None:
+            true = softmax(x.astype(np.longdouble), axis=axis)
+            np.testing.assert_allclose(out, true, rtol=8 * float(np.finfo(dtype).eps), atol=1e-37)
+
+
+class TestTiles:
+    @settings(max_examples=200, deadline=None)
+    @given(array_shapes(min_dims=1, max_dims=4, max_side=40), st.data())
+    def test_cut_covers_all_once(self, shape: tuple[int, ...], data: st.DataObject) -> None:
+        axes = tuple(data.draw(st.sets(st.integers(0, len(shape) - 1))))
+        x = np.zeros(shape, order=data.draw(st.sampled_from(["C", "F"])))
+        parts = tiles.cut(x, axes)
+        for place in itertools.chain(*parts):
+            assert x[place].size <= tiles.SIZE
+            x[place] += 1
+        assert np.all(x == 1)
+        for part in parts:  # each has the same sums
+            kept = {tuple(p for a, p in enumerate(place) if a not in axes) for place in part}
+            assert len(kept) == 1
+
+    def test_inputs_are_left_alone(self, kind: str) -> None:
+        assert kind
+        x = np.random.default_rng(0).normal(size=(500, 500))
+        before = x.copy()
+        x.flags.writeable = False
+        for function in FUNCTIONS:
+            function(x, axis=1)
+        np.testing.assert_array_equal(x, before)
