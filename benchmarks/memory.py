@@ -72,7 +72,7 @@ def extra(contender: str, name: str, shape: tuple[int, ...], axis: dict[str, Axi
     """Return the bytes beyond arguments and result, or None where there is too little memory."""
     function, rng = function_of(contender, name), np.random.default_rng(0)
     arguments = [rng.standard_normal(shape) for _ in range(ENTRYWISE.get(name, 1))]
-    small = [x[:200_000].copy() if x.ndim == 1 else x[:400, :500].copy() for x in arguments]
+    small = [x[:600_000].copy() if x.ndim == 1 else x[:800, :800].copy() for x in arguments]
     limit(int(0.9 * free_memory()))
     with WITHIN.get(contender, WITHIN[OFF])():
         function(*small, **axis)  # may load and compile, which does not count

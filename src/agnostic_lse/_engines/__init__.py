@@ -16,9 +16,11 @@ from .._namespace import Array, Namespace
 from . import cuda, host, plain, tiles, views
 from .choice import chosen
 
-# To import Numba and to load what it has compiled takes half a second: a hundred times what this
-# many entries take without. But who has one such array has more of them.
-_LEAST_FOR_HOST = 2**17
+# To import Numba and to load what it has compiled takes half a second, and to compile it three, on
+# a machine's first call. This many entries take 3 milliseconds without, so that it is repaid by
+# some hundred such arrays or by one of them as long. That kernels had been loaded for another array
+# must not matter, since results would depend on what a program did before.
+_LEAST_FOR_HOST = 2**19
 _PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
 # Sums of more terms than this are cut, and the terms read twice.
 _WHOLE = 2**18
