@@ -237,6 +237,10 @@ def views(draw: Any) -> tuple[Any, tuple[int, ...]]:
     x = draw(arrays(dtype, tuple(2 * n for n in shape), elements=numbers))
     step = st.sampled_from([slice(None), slice(None, None, 2), slice(None, None, -1)])
     x = x[tuple(draw(step) for _ in shape)].transpose(draw(st.permutations(range(len(shape)))))
+    if draw(st.integers(0, 3)) == 0:  # an axis on which the array repeats itself
+        repeated = draw(st.integers(0, x.ndim - 1))
+        one = tuple(slice(1) if axis == repeated else slice(None) for axis in range(x.ndim))
+        x = np.broadcast_to(x[one], x.shape)
     count = draw(st.integers(1, x.ndim))
     return x, tuple(draw(st.permutations(range(x.ndim)))[:count])
 

@@ -56,6 +56,11 @@ def normalised(x: Any, axes: tuple[int, ...], logarithm: bool) -> Any:
         return None
     out = np.empty_like(x)
     written = view(out)
+    along = -1 if _is_row(sums) else -2
+    # Where x repeats itself in memory, the result may lie in it in another order.
+    seen_alike = written.shape[along] == 1 or written.strides[along] == out.itemsize
+    if not (np.may_share_memory(written, out) and seen_alike):
+        return None
     if _is_direct(sums):
         state = _empty(sums.shape[:-1], x.dtype)
         lift_part, write_part = _lifting(sums, state), _writing(sums, state, logarithm, written)
@@ -116,7 +121,7 @@ class _View(NamedTuple):
     @classmethod
     def of(cls, x: Any, axes: tuple[int, ...]) -> _View | None:
         """Return the view, or None if the terms are on several axes that cannot be made one."""
-        if any(stride % x.itemsize for stride in x.strides):
+        if not x.flags.aligned or any(stride % x.itemsize for stride in x.strides):
             return None
         order = sorted(range(x.ndim), key=lambda axis: (axis in axes, -abs(x.strides[axis])))
         dimensions: list[tuple[bool, int, int]] = []  # whether summed, the length, the stride
@@ -137,9 +142,7 @@ class _View(NamedTuple):
     def __call__(self, array: Any) -> Any:
         if self.backwards:
             array = np.flip(array, self.backwards)
-        view = array.transpose(self.order).view()
-        view.shape = self.shape  # which copies nothing, or fails
-        return view
+        return array.transpose(self.order).reshape(self.shape)
 
     def slots(self, part: Any) -> Any:
         """Return what there is one of for each sum on the axes of the array."""
