@@ -92,7 +92,7 @@ def _transposed(x: Any, axes: tuple[int, ...]) -> tuple[Any, tuple[int, ...], An
     """Return a copy with the axes last, these, and the order that takes it back."""
     order = sorted(range(x.ndim), key=lambda axis: axis in axes)
     last = tuple(range(x.ndim - len(axes), x.ndim))
-    return np.ascontiguousarray(x.transpose(order)), last, np.argsort(order)
+    return np.array(x.transpose(order), order="C"), last, np.argsort(order)
 
 
 def lift_copy(x: Any, axes: tuple[int, ...]) -> State:
@@ -162,7 +162,7 @@ def _suits(x: Any) -> bool:
     """Tell whether the kernels can count along the sums, of which pieces are one more dimension."""
     if _is_row(x):
         return bool(x.ndim - 1 + (x.shape[-1] > _longest(x)) <= 2)
-    if x.ndim < 2 or x.strides[-2] != x.itemsize:
+    if x.ndim < 2 or x.strides[-2] != x.itemsize or x.strides[-1] == 0:
         return False
     if x.shape[-2] < _LEAST_COLUMNS:
         return _folded(x) is not None
