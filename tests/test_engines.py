@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import math
 import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,10 +56,13 @@ class TestThreads:
             monkeypatch.delenv(name, raising=False)
         if hasattr(os, "sched_getaffinity"):
             assert threads.number_of_threads() == len(os.sched_getaffinity(0))
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
         monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
         assert threads.number_of_threads() == 3
         monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", "5")
         assert threads.number_of_threads() == 5
+        monkeypatch.setenv("AGNOSTIC_LSE_NUM_THREADS", "99")
+        assert threads.number_of_threads() == 8
 
     @pytest.mark.parametrize("number", ["0", "-1", "many"])
     def test_wrong_number(self, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
@@ -141,6 +147,7 @@ threading._register_atexit(lambda: print(agnostic_lse.logsumexp(x)))
         self, monkeypatch: pytest.MonkeyPatch, kind: str, shape: tuple[int, ...]
     ) -> None:
         assert kind
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
         x = np.random.default_rng(0).normal(size=shape)
         for axis, function in itertools.product(range(len(shape)), FUNCTIONS):
             found = []
@@ -212,7 +219,7 @@ agnostic_lse.show_config()
 """
         out = run(script)
         assert out.startswith(str(np.log(2 * 10**6)))
-        assert "none, since Numba is not installed" in out
+        assert "Numba, for kernels in host memory: not to be imported" in out
 
     def test_without_a_cache(self) -> None:
         """Numba raises where it finds no directory to write to."""
@@ -291,6 +298,13 @@ class TestWays:
         rtol = np.where(true > 0.01, 8, 100) * unit
         assert np.all(np.abs(rest - true) <= rtol * true + 100 * tiny)
 
+    @pytest.mark.parametrize("shape", [(1, 9), (1,), (3, 9)])
+    def test_backwards(self, shape: tuple[int, ...]) -> None:
+        x = np.zeros(shape)[::-1]
+        with agnostic_lse.kernels("host"):
+            np.testing.assert_allclose(softmax(x), 1 / x.size)
+            np.testing.assert_allclose(logsumexp(x), np.log(x.size), atol=1e-15)
+
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("n", [1, 3, 31, 32, 63, 64, 65, 100, 300, 8192, 8200, 40_000, 70_001])
     @pytest.mark.parametrize("layout", ["rows", "columns", "few columns", "one sum"])
@@ -319,6 +333,74 @@ class TestWays:
             np.testing.assert_allclose(out, true, rtol=8 * float(np.finfo(dtype).eps), atol=1e-37)
 
 
+LARGEST = np.finfo(float).max
+
+
+class TestLargestNumber:
+    """It stands for infinity in differences, but beside one it counts for nothing."""
+
+    @pytest.mark.parametrize("shape", [(600_000,), (63, 2, 16), (5000, 3)])
+    def test_beside_infinity(self, kind: str, shape: tuple[int, ...]) -> None:
+        assert kind
+        x = np.zeros(shape)
+        x.flat[5], x.flat[-5] = LARGEST, INF
+        assert softmax(x).flat[-5] == 1
+        assert log_softmax(x).flat[-5] == 0
+        b = np.ones(shape)
+        b.flat[5] = -1
+        assert logsumexp(x, b=b, return_sign=True) == (INF, 1)
+        assert logmeanexp(x, b=b) == INF
+
+
+class TestViews:
+    """Arrays of PyTorch, when kernels may see them as NumPy's."""
+
+    @pytest.fixture(autouse=True)
+    def compiled(self) -> Iterator[None]:
+        available(Backend.NUMPY_KERNELS)
+        with agnostic_lse.kernels("host"):
+            yield
+
+    @pytest.fixture
+    def torch(self) -> Any:
+        available(Backend.TORCH)
+        return importlib.import_module("torch")
+
+    def test_no_dimensions(self, torch: Any) -> None:
+        assert logsumexp(torch.tensor(1.0)) == 1
+
+    def test_repeated(self, torch: Any) -> None:
+        x = torch.arange(5.0).expand(3, 5)
+        for axis in (0, 1):
+            assert torch.allclose(softmax(x, axis=axis), torch.softmax(x, axis))
+
+    def test_zeros_without_memory(self, torch: Any) -> None:
+        assert logsumexp(torch._efficientzerotensor((4,))) == math.log(4)
+
+    def test_traced(self, torch: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch deprecates its tracing
+            traced = torch.jit.trace(logsumexp, (torch.zeros(4),), check_trace=False)
+        assert traced(torch.ones(4)) == logsumexp(torch.ones(4))
+
+    def test_derivatives_are_not_lost(self, torch: Any) -> None:
+        x = torch.arange(5.0, requires_grad=True)
+        logsumexp(x).backward()
+        assert torch.allclose(x.grad, torch.softmax(x.detach(), 0))
+        grad = torch.func.grad(lambda x: logsumexp(x))(x.detach())
+        assert torch.allclose(grad, x.grad)
+        _, tangent = torch.func.jvp(logsumexp, (x.detach(),), (torch.ones(5),))
+        assert torch.allclose(tangent, torch.tensor(1.0))
+
+    def test_jax(self) -> None:
+        available(Backend.JAX)
+        jax = importlib.import_module("jax")
+        x = jax.numpy.arange(5.0)
+        assert isinstance(logsumexp(x), jax.Array)
+        assert np.allclose(jax.grad(logsumexp)(x), jax.nn.softmax(x))
+        assert np.allclose(jax.jit(softmax)(x), jax.nn.softmax(x))
+
+
 class TestTiles:
     @settings(max_examples=200, deadline=None)
     @given(array_shapes(min_dims=1, max_dims=4, max_side=40), st.data())
@@ -341,4 +423,5 @@ class TestTiles:
         x.flags.writeable = False
         for function in FUNCTIONS:
             function(x, axis=1)
+            function(x[:, ::-1], axis=1)
         np.testing.assert_array_equal(x, before)

@@ -661,3 +661,12 @@ def test_dask_of_unknown_shape() -> None:
 def test_constant_is_the_array_itself_on_numpy() -> None:
     x = np.ones(2)
     assert constant(x) is x
+
+
+@pytest.mark.parametrize("order", [("float64", "float32"), ("float32", "float64")])
+def test_two_dtypes_in_either_order(order: tuple[str, str]) -> None:
+    one, other = (np.asarray([1e30, 0.0], dtype=dtype) for dtype in order)
+    for function in (agnostic_lse.logaddexp, agnostic_lse.logsubexp):
+        assert function(one, other).dtype == np.float64
+    assert agnostic_lse.logsumexp(one, b=other).dtype == np.float64
+    assert agnostic_lse.logmeanexp(one, b=np.asarray([1.0, 1.0], order[1])).dtype == np.float64

@@ -179,7 +179,8 @@ def merge(xp: Namespace, one: State, other: State) -> State:
     low = xp.minimum(one.peak, other.peak)
     tie = low == peak
     scale = xp.where(tie, 1.0, exp_relative(xp, low, peak))
-    scale = xp.where(low == -xp.inf, 0.0, scale)
+    # Nothing below counts beside an infinite peak, nor does the largest number, its stand-in.
+    scale = xp.where((low == -xp.inf) | ((peak == xp.inf) & ~tie), 0.0, scale)
     if one.sign is None and other.sign is None:
         upper = xp.where(first, one.rest, other.rest)
         lower = xp.where(first, other.rest, one.rest)

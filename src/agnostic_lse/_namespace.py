@@ -108,10 +108,11 @@ def _plain(
     for name, array in numbers.items():
         if array is None and name in optional:
             continue
-        if type(array) is not np.ndarray or dtype not in (None, array.dtype):
+        # Compared with None, NumPy's float64 is equal to it.
+        if type(array) is not np.ndarray or (dtype is not None and dtype != array.dtype):
             return None
         dtype = array.dtype
-    return (_numpy(), dtype, arrays, None) if dtype in _PLAIN else None
+    return (_numpy(), dtype, arrays, None) if dtype is not None and dtype in _PLAIN else None
 
 
 def _not_integer(name: str, value: Any) -> float | complex:

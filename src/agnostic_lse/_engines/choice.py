@@ -35,10 +35,11 @@ def kernels(kind: str) -> Iterator[None]:
     Parameters
     ----------
     kind : {'auto', 'off', 'host', 'cuda'}
-        'auto' takes whatever is installed for arrays that are large enough to repay it; 'off' none;
-        'host' those for host memory, compiled by Numba, for small arrays too; 'cuda' those for
-        CuPy's arrays, and none for host memory. Outside of the context the environment variable
-        ``AGNOSTIC_LSE_KERNELS`` says it, as it is at the first call; without it, 'auto' holds.
+        'auto': those for CuPy's arrays, and those for host memory, which Numba compiles, for arrays
+        large enough to repay the loading of it. 'host': those for host memory alone, for small
+        arrays too, and none where Numba is not installed. 'cuda': those for CuPy's arrays alone.
+        'off': none. Outside of the context the environment variable ``AGNOSTIC_LSE_KERNELS`` says
+        it, as it is at the first call; without it, 'auto' holds.
 
     Raises
     ------
@@ -51,9 +52,10 @@ def kernels(kind: str) -> Iterator[None]:
 
     Notes
     -----
-    Values and accuracy are the same with and without. A kernel that does not know a dtype, weights
-    or strides leaves the call to the ordinary way, as it does while PyTorch or JAX trace or take
-    derivatives. The choice holds for the thread, or the task, that makes it.
+    Values are the same with and without, but for their last digits, and so is the accuracy. Kernels
+    leave weights, masks, integers and complex numbers to the ordinary way, and all arrays while
+    PyTorch or JAX trace, or take derivatives. Without kernels, large arrays are still cut into
+    tiles and shared among threads. The choice holds for the thread, or the task, that makes it.
 
     Examples
     --------

@@ -36,19 +36,21 @@ def show_config() -> None:
     kernels: auto
     ...
     """
+    kind = choice.chosen()
+    number = threads.number_of_threads()
     print(f"agnostic_lse {sys.modules[__package__.partition('.')[0]].__version__}")
-    print(f"kernels: {choice.chosen()}")
-    print(f"kernels for host memory: {_host()}")
-    print(f"threads: {threads.number_of_threads()}")
+    print(f"kernels: {kind}")
+    print(f"threads: {number}")
+    print(f"Numba, for kernels in host memory: {_numba()}")
     for module, name in _LIBRARIES.items():
         if module in sys.modules:
             print(f"{name} {sys.modules[module].__version__}: {_devices(module)}")
 
 
-def _host() -> str:
+def _numba() -> str:
     if host.kernels() is None:
-        return "none, since Numba is not installed (pip install 'agnostic-lse[fast]')"
-    return f"Numba {sys.modules['numba'].__version__}"
+        return "not to be imported (pip install 'agnostic-lse[fast]')"
+    return str(sys.modules["numba"].__version__)
 
 
 def _devices(module: str) -> str:

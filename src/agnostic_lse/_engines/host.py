@@ -136,7 +136,7 @@ class _View(NamedTuple):
         kept = [length for summed, length, _ in dimensions if not summed]
         if len(terms) > 1:
             return None
-        backwards = tuple(axis for axis in range(x.ndim) if x.strides[axis] < 0)
+        backwards = tuple(a for a in range(x.ndim) if x.strides[a] < 0 and x.shape[a] > 1)
         return cls(x.shape, axes, backwards, tuple(order), (*kept, *(terms or [1])))
 
     def __call__(self, array: Any) -> Any:
@@ -147,7 +147,8 @@ class _View(NamedTuple):
     def slots(self, part: Any) -> Any:
         """Return what there is one of for each sum on the axes of the array."""
         shape = [1 if axis in self.summed else self.lengths[axis] for axis in self.order]
-        return np.flip(part.reshape(shape).transpose(np.argsort(self.order)), self.backwards)
+        part = part.reshape(shape).transpose(np.argsort(self.order))
+        return np.flip(part, self.backwards) if self.backwards else part
 
 
 def _empty(shape: tuple[int, ...], dtype: Any) -> State:

@@ -12,7 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 
 def number_of_threads() -> int:
-    """Return how many threads a call may use, the caller's own among them."""
+    """Return how many threads a call may use, the caller's own among them.
+
+    There are never more than processors.
+    """
     own = os.environ.get("AGNOSTIC_LSE_NUM_THREADS", "").strip()
     if own:
         if not own.isdecimal() or int(own) == 0:
@@ -20,11 +23,11 @@ def number_of_threads() -> int:
                 f"AGNOSTIC_LSE_NUM_THREADS is {own!r}, but a positive number was expected: "
                 "unset it to use all processors."
             )
-        return int(own)
+        return min(int(own), os.cpu_count() or 1)
     # OpenMP allows a number for each level of nesting; joblib sets it in the processes it starts.
     of_openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if of_openmp.isdecimal() and int(of_openmp) > 0:
-        return int(of_openmp)
+        return min(int(of_openmp), os.cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -52,12 +55,13 @@ def run(task: Callable[[int], None], count: int) -> None:
                 raise
 
     helpers: list[Future[None]] = []
-    # No thread can be started any more when the interpreter exits.
-    with contextlib.suppress(RuntimeError):
-        while len(helpers) < min(number_of_threads(), count) - 1:
-            # NumPy's errstate is the caller's: each helper works in a copy of its context.
-            helpers.append(_pool().submit(contextvars.copy_context().run, work))
+    wanted = min(number_of_threads(), count) - 1
     try:
+        # No thread can be started any more when the interpreter exits.
+        with contextlib.suppress(RuntimeError):
+            while len(helpers) < wanted:
+                # NumPy's errstate is the caller's: each helper works in a copy of its context.
+                helpers.append(_pool().submit(contextvars.copy_context().run, work))
         work()
     finally:
         stopped.set()

@@ -39,7 +39,10 @@ def back(like: Array, x: Any) -> Array:
 def _of_torch(x: Array) -> Any:
     import torch  # loaded already, since the array is its own
 
-    if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter):
+    tracing: Any = torch.jit.is_tracing  # which has no types
+    if torch.compiler.is_compiling() or tracing():
+        return None
+    if type(x) not in (torch.Tensor, torch.nn.Parameter) or x._is_zerotensor():
         return None
     transformed = (
         torch._C._functorch.is_functorch_wrapped_tensor(x)
