@@ -39,7 +39,7 @@ def back(like: Array, x: Any) -> Array:
 def _of_torch(x: Array) -> Any:
     import torch  # loaded already, since the array is its own
 
-    tracing: Any = torch.jit.is_tracing  # which has no types
+    tracing = getattr(torch.jit, "is_tracing")  # noqa: B009 (which it does not export)
     if torch.compiler.is_compiling() or tracing():
         return None
     if type(x) not in (torch.Tensor, torch.nn.Parameter) or x._is_zerotensor():
