@@ -120,7 +120,7 @@ def logsumexp(
     1.541325 -1.0
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    size, sign = _engines.value(xp, _engines.state_of(xp, a, b, where, axes))
+    size, sign = _engines.log_sum(xp, a, b, where, axes)
     if not return_sign:
         return finished(xp, _logsum.logarithm(xp, size, sign), dtype, axes, keepdims)
     if sign is None:

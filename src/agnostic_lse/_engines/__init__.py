@@ -35,10 +35,7 @@ def state_of(
         return cuda.lift(a, axes)
     view = _for_kernels(xp, a) if plain_sum else None
     if view is not None:
-        state = host.lift(view, axes)
-        if state is None:
-            state = _by_tiles(lambda a: host.lift_copy(a, axes), (view,), axes)
-        return State(*(views.back(a, part) for part in state[:2]))
+        return State(*(views.back(a, part) for part in _lifted(view, axes)[:2]))
 
     def of_tile(a: Array, b: Array | None, where: Array | None) -> State:
         if plain_sum and _is_plain(xp, a) and (state := plain.lift(a, axes)) is not None:
@@ -58,14 +55,26 @@ def _merged(one: Any, other: Any) -> State:
     return _logsum.merge(np, State(*one), State(*other))
 
 
-def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
-    """Return the logarithm of the sum's magnitude, and its sign or phase (None: all positive)."""
-    peak, rest, sign = state
-    if sign is None and (seen := _for_kernels(xp, peak)) is not None:
-        others = views.seen(xp, rest)  # which may carry derivatives, unlike the peak
-        if others is not None and host.suits(seen, others):
-            return views.back(peak, host.values(seen, others)), None
-    return _logsum.value(xp, state)
+def log_sum(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> tuple[Array, Array | None]:
+    """Return the logarithm of the magnitude of ``sum(b * exp(a))``, and its sign or phase.
+
+    A sign of None says that all are positive.
+    """
+    view = _for_kernels(xp, a) if b is None and where is None else None
+    if view is None:
+        return _logsum.value(xp, state_of(xp, a, b, where, axes))
+    state = _lifted(view, axes)
+    peak, rest, _ = state
+    seamless = host.suits(peak, rest)
+    return views.back(a, host.values(peak, rest) if seamless else _logsum.value(np, state)[0]), None
+
+
+def _lifted(x: Any, axes: tuple[int, ...]) -> State:
+    """Return the state of sums by the kernels for host memory."""
+    state = host.lift(x, axes)
+    return state or _by_tiles(lambda x: host.lift_copy(x, axes), (x,), axes)
 
 
 def normalised(

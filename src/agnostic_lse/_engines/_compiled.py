@@ -203,6 +203,33 @@ def _number_of(_: Any, order: Any) -> Any:
     return (types.float32 if order.bitwidth == 32 else types.float64)(order), generate
 
 
+@intrinsic
+def _get(_: Any, x: Any, place: Any) -> Any:  # noqa: ARG001 (Numba's)
+    """Return an entry of a flat array.
+
+    Numba's own indexing asks whether a place is negative, and its slices count references, each of
+    which costs more than what is done with a register full of numbers.
+    """
+
+    def generate(context: Any, b: Any, _: Any, arguments: Any) -> Any:
+        data = context.make_array(x)(context, b, arguments[0]).data
+        return b.load(b.gep(data, [arguments[1]], inbounds=True))
+
+    return x.dtype(x, types.intp), generate
+
+
+@intrinsic
+def _set(_: Any, x: Any, place: Any, entry: Any) -> Any:  # noqa: ARG001 (Numba's)
+    """Write an entry of a flat array."""
+
+    def generate(context: Any, b: Any, _: Any, arguments: Any) -> Any:
+        data = context.make_array(x)(context, b, arguments[0]).data
+        b.store(arguments[2], b.gep(data, [arguments[1]], inbounds=True))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, x.dtype), generate
+
+
 @_compiled()
 def _exp(d: Any) -> Any:
     """Return exp(d) for d of 0 and less."""
@@ -223,50 +250,48 @@ def _split(t: Any) -> Any:
 
 
 @_compiled(fastmath={"reassoc"})
-def _sums(x: Any, base: Any) -> Any:
+def _sums(x: Any, start: int, stop: int, base: Any) -> Any:
     """Return the sums of the leading digits of ``exp(x - base)`` and of what they leave."""
     leading = others = x.dtype.type(0)
-    for j in range(x.shape[0]):
-        one, other = _split(_exp(x[j] - base))
+    for j in range(start, stop):
+        one, other = _split(_exp(_get(x, j) - base))
         leading += one
         others += other
     return leading, others
 
 
 @_compiled(fastmath={"reassoc"})
-def _masked_sums(x: Any, base: Any, mask: Any) -> Any:
+def _masked_sums(x: Any, start: int, base: Any, mask: Any) -> Any:
     """Return the same sums over the entries whose mask is 1, and not 0."""
     leading = others = x.dtype.type(0)
     for j in range(mask.shape[0]):
-        one, other = _split(_exp(x[j] - base) * mask[j])
+        one, other = _split(_exp(_get(x, start + j) - base) * _get(mask, j))
         leading += one
         others += other
     return leading, others
 
 
 @_compiled()
-def _highest(x: Any) -> Any:
+def _highest(x: Any, start: int, stop: int) -> Any:
     """Return the largest entry, or any if there are nan: sums tell of those."""
     # As integers, since the order of floating-point numbers, with nan and two zeros among them,
     # keeps LLVM from filling its registers.
-    highest = _order_of(x[0])
-    for j in range(x.shape[0]):
-        order = _order_of(x[j])
+    highest = _order_of(_get(x, start))
+    for j in range(start, stop):
+        order = _order_of(_get(x, j))
         highest = order if order > highest else highest
     return _number_of(highest)
 
 
 @_compiled()
-def _unusual(peak: Any, x: Any, step: int) -> Any:
-    """Return peak and rest of a sum that has no finite peak, or nan among its terms.
-
-    The terms are each `step`th entry of x.
-    """
+def _unusual(peak: Any, x: Any, start: int, n: int, step: int) -> Any:
+    """Return peak and rest of a sum that has no finite peak, or nan among its terms."""
     infinite = 0
-    for j in range(0, x.shape[0], step):
-        if np.isnan(x[j]):
-            return x[j], x[j]
-        infinite += x[j] == np.inf
+    for j in range(n):
+        entry = _get(x, start + j * step)
+        if np.isnan(entry):
+            return entry, entry
+        infinite += entry == np.inf
     return peak, x.dtype.type(infinite - 1 if infinite else 0)
 
 
@@ -281,63 +306,71 @@ def _registers(x: Any) -> int:
 
 
 @_compiled()
-def _lift_row(x: Any, mask: Any) -> Any:
-    peak = _highest(x)
-    leading = others = 0.0
+def _lift_row(x: Any, start: int, n: int, mask: Any) -> Any:
+    stop = start + n
+    peak = _highest(x, start, stop)
     if not np.isinf(peak):
-        whole = x.shape[0] - x.shape[0] % mask.shape[0]
-        for start in range(0, whole, _BLOCK):
-            sums = _sums(x[start : min(start + _BLOCK, whole)], peak)
+        leading = others = 0.0
+        whole = stop - n % mask.shape[0]
+        for first in range(start, whole, _BLOCK):
+            sums = _sums(x, first, min(first + _BLOCK, whole), peak)
             leading += sums[0]
             others += sums[1]
-        if whole < x.shape[0]:
-            sums = _masked_sums(x[x.shape[0] - mask.shape[0] :], peak, mask)
+        if whole < stop:
+            sums = _masked_sums(x, stop - mask.shape[0], peak, mask)
             leading += sums[0]
             others += sums[1]
         rest = x.dtype.type((leading - 1) + others)
         if not np.isnan(rest):
             return peak, rest
-    return _unusual(peak, x, 1)
+    return _unusual(peak, x, start, n, 1)
+
+
+@_compiled()
+def _workspace(x: Any, lanes: int) -> Any:
+    """Return peaks, rests, two arrays for in between, and one of float64."""
+    return (
+        np.empty(lanes, x.dtype),
+        np.empty(lanes, x.dtype),
+        np.empty(lanes, x.dtype),
+        np.empty(lanes, x.dtype),
+        np.empty(lanes, np.float64),
+    )
 
 
 @_compiled()
 def _lift_lanes(x: Any, place: int, stride: int, n: int, lanes: int, work: Any) -> None:
-    """Write peak and rest of sums side by side into the first two rows of the workspace."""
-    peak, rest, base, others = work[0, :lanes], work[1, :lanes], work[2, :lanes], work[3, :lanes]
-    first = x[place : place + lanes]
+    """Write peaks and rests of sums side by side into the first two arrays of the workspace."""
+    peak, rest, base, others, whole = work
     for i in range(lanes):
-        peak[i] = first[i]
+        _set(peak, i, _get(x, place + i))
     for j in range(1, n):
-        row = x[place + j * stride : place + j * stride + lanes]
+        row = place + j * stride
         for i in range(lanes):
-            peak[i] = row[i] if row[i] > peak[i] else peak[i]
+            entry, highest = _get(x, row + i), _get(peak, i)
+            _set(peak, i, entry if entry > highest else highest)
+    zero = x.dtype.type(0)
     for i in range(lanes):
-        base[i] = 0.0 if np.isinf(peak[i]) else peak[i]
-        rest[i] = others[i] = 0.0
-    whole = np.zeros(lanes)
+        base[i] = zero if np.isinf(peak[i]) else peak[i]
+        rest[i] = others[i] = whole[i] = zero
     for start in range(0, n, _ROWS_AT_ONCE):
         for j in range(start, min(start + _ROWS_AT_ONCE, n)):
-            row = x[place + j * stride : place + j * stride + lanes]
+            row = place + j * stride
             for i in range(lanes):
-                one, other = _split(_exp(row[i] - base[i]))
-                rest[i] += one
-                others[i] += other
+                one, other = _split(_exp(_get(x, row + i) - _get(base, i)))
+                _set(rest, i, _get(rest, i) + one)
+                _set(others, i, _get(others, i) + other)
         for i in range(lanes):
             whole[i] += others[i]
-            others[i] = 0.0
+            others[i] = zero
     plain = True
     for i in range(lanes):
-        base[i] = (rest[i] - 1) + whole[i]
-        plain &= not (np.isinf(peak[i]) | np.isnan(base[i]))
-    if plain:
+        rest[i] = (rest[i] - 1) + whole[i]
+        plain &= not (np.isinf(peak[i]) | np.isnan(rest[i]))
+    if not plain:
         for i in range(lanes):
-            rest[i] = base[i]
-        return
-    for i in range(lanes):
-        if np.isinf(peak[i]) | np.isnan(base[i]):
-            terms = x[place + i : place + i + (n - 1) * stride + 1]
-            peak[i], base[i] = _unusual(peak[i], terms, stride)
-        rest[i] = base[i]
+            if np.isinf(peak[i]) | np.isnan(rest[i]):
+                peak[i], rest[i] = _unusual(peak[i], x, place + i, n, stride)
 
 
 @_compiled()
@@ -345,16 +378,15 @@ def _side_by_side(x: Any, n: int, inner: int, steps: Any, first: int, lanes: int
     """Write rows, from the first on, as columns."""
     if inner == 1:
         step = steps[0]
-        block = x[first * step : (first + lanes - 1) * step + n]
         for j in range(n):
-            entries, row = block[j:], out[j * _LANES : j * _LANES + lanes]
+            place = first * step + j
             for i in range(lanes):
-                row[i] = entries[i * step]
+                _set(out, j * _LANES + i, _get(x, place + i * step))
         return
     for i in range(lanes):
         place = (first + i) // inner * steps[0] + (first + i) % inner * steps[1]
         for j in range(n):
-            out[j * _LANES + i] = x[place + j]
+            _set(out, j * _LANES + i, _get(x, place + j))
 
 
 @_compiled()
@@ -372,18 +404,17 @@ def lift_rows(
         outer, place = start // inner, start % inner
         for _ in range(start, stop):
             from_, state = outer * steps[0] + place * steps[1], outer * steps[2] + place * steps[3]
-            peak[state], rest[state] = _lift_row(x[from_ : from_ + n], mask)
+            peak[state], rest[state] = _lift_row(x, from_, n, mask)
             outer, place = (outer, place + 1) if place + 1 < inner else (outer + 1, 0)
         return
-    work = np.empty((4, _LANES), x.dtype)
-    columns = np.empty(n * _LANES, x.dtype)
+    work, columns = _workspace(x, _LANES), np.empty(n * _LANES, x.dtype)
     for first in range(start, stop, _LANES):
         lanes = min(_LANES, stop - first)
         _side_by_side(x, n, inner, steps, first, lanes, columns)
         _lift_lanes(columns, 0, _LANES, n, lanes, work)
         for i in range(lanes):
             state = (first + i) // inner * steps[2] + (first + i) % inner * steps[3]
-            peak[state], rest[state] = work[0, i], work[1, i]
+            peak[state], rest[state] = work[0][i], work[1][i]
 
 
 @_compiled()
@@ -395,7 +426,7 @@ def lift_columns(
     `shape` holds the length of the inner dimension, that of a row, and how many lanes a piece has.
     """
     inner, width, lanes = shape
-    work = np.empty((4, lanes), x.dtype)
+    work = _workspace(x, lanes)
     pieces = (width + lanes - 1) // lanes
     for piece in range(start, stop):
         row, first = piece // pieces, piece % pieces * lanes
@@ -404,16 +435,14 @@ def lift_columns(
         _lift_lanes(x, place, stride, n, count, work)
         place = row // inner * steps[2] + row % inner * steps[3] + first
         for i in range(count):
-            peak[place + i], rest[place + i] = work[0, i], work[1, i]
+            peak[place + i], rest[place + i] = work[0][i], work[1][i]
 
 
 @_compiled()
 def values(peak: Any, rest: Any, out: Any, start: int, stop: int) -> None:
     """Write ``peak + log1p(rest)``."""
-    # Slices: Numba checks each index that might be negative, which no vector register can.
-    peak, rest, out = peak[start:stop], rest[start:stop], out[start:stop]
-    for i in range(out.shape[0]):
-        out[i] = peak[i] + _log1p(rest[i])
+    for i in range(start, stop):
+        _set(out, i, _get(peak, i) + _log1p(_get(rest, i)))
 
 
 @_compiled()
@@ -434,39 +463,60 @@ def _size(rest: Any, logarithm: bool) -> Any:
 
 
 @_compiled()
-def _write_row(x: Any, peak: Any, rest: Any, logarithm: bool, out: Any) -> None:
+def _beside_infinity(x: Any, size: Any, logarithm: bool) -> Any:
+    """Return softmax of an entry, or its logarithm, where the peak is infinite."""
+    if logarithm:
+        return -size if x == np.inf else size - np.inf
+    return 1 / size if x == np.inf else size - size
+
+
+@_compiled()
+def _write_row(
+    x: Any, from_: int, n: int, peak: Any, rest: Any, logarithm: bool, out: Any, to: int
+) -> None:
     """Write softmax, or its logarithm, of a row from its state."""
     size = _size(rest, logarithm)
     if np.isinf(peak):
-        for j in range(x.shape[0]):
-            if logarithm:
-                out[j] = -size if x[j] == np.inf else -np.inf
-            else:
-                out[j] = 1 / size if x[j] == np.inf else 0.0
+        for j in range(n):
+            _set(out, to + j, _beside_infinity(_get(x, from_ + j), size, logarithm))
     elif logarithm:
-        for j in range(x.shape[0]):
-            out[j] = (x[j] - peak) - size
+        for j in range(n):
+            _set(out, to + j, (_get(x, from_ + j) - peak) - size)
     else:
-        for j in range(x.shape[0]):
-            out[j] = _probability(x[j], peak, size)
+        for j in range(n):
+            _set(out, to + j, _probability(_get(x, from_ + j), peak, size))
 
 
 @_compiled()
-def _write_lanes(x: Any, peak: Any, size: Any, logarithm: bool, out: Any) -> None:
-    """Write a row of entries, each of another sum."""
+def _write_lanes(
+    x: Any, from_: int, lanes: int, peak: Any, size: Any, logarithm: bool, out: Any, to: int
+) -> None:
+    """Write a row of entries, each of another sum, of which none has an infinite peak."""
     if logarithm:
-        for i in range(x.shape[0]):
-            out[i] = (x[i] - peak[i]) - size[i]
+        for i in range(lanes):
+            _set(out, to + i, (_get(x, from_ + i) - _get(peak, i)) - _get(size, i))
     else:
-        for i in range(x.shape[0]):
-            out[i] = _probability(x[i], peak[i], size[i])
+        for i in range(lanes):
+            entry = _probability(_get(x, from_ + i), _get(peak, i), _get(size, i))
+            _set(out, to + i, entry)
 
 
 @_compiled()
-def _any_infinite(x: Any) -> bool:
+def _write_odd_lanes(
+    x: Any, from_: int, lanes: int, peak: Any, size: Any, logarithm: bool, out: Any, to: int
+) -> None:
+    """Write a row of entries, each of another sum, of which some have an infinite peak."""
+    for i in range(lanes):
+        _write_lanes(x, from_ + i, 1, peak[i:], size[i:], logarithm, out, to + i)
+        if np.isinf(peak[i]):
+            _set(out, to + i, _beside_infinity(_get(x, from_ + i), size[i], logarithm))
+
+
+@_compiled()
+def _any_infinite(x: Any, lanes: int) -> bool:
     found = False
-    for i in range(x.shape[0]):
-        found |= np.isinf(x[i])
+    for i in range(lanes):
+        found |= np.isinf(_get(x, i))
     return found
 
 
@@ -490,7 +540,7 @@ def write_rows(
             state = outer * steps[2] + place * steps[3]
             from_ = outer * steps[0] + place * steps[1]
             to = outer * steps[4] + place * steps[5]
-            _write_row(x[from_ : from_ + n], peak[state], rest[state], logarithm, out[to : to + n])
+            _write_row(x, from_, n, peak[state], rest[state], logarithm, out, to)
         return
     columns, written = np.empty(n * _LANES, x.dtype), np.empty(n * _LANES, x.dtype)
     peaks, sizes = np.empty(_LANES, x.dtype), np.empty(_LANES, x.dtype)
@@ -500,23 +550,19 @@ def write_rows(
         for i in range(lanes):
             state = (first + i) // inner * steps[2] + (first + i) % inner * steps[3]
             peaks[i], sizes[i] = peak[state], rest[state]
-        if _any_infinite(peaks[:lanes]):
-            for i in range(lanes):
-                for k in range(i, n * _LANES, _LANES):
-                    entry = slice(k, k + 1)
-                    _write_row(columns[entry], peaks[i], sizes[i], logarithm, written[entry])
-        else:
-            for i in range(lanes):
-                sizes[i] = _size(sizes[i], logarithm)
-            for j in range(n):
-                entries = slice(j * _LANES, j * _LANES + lanes)
-                _write_lanes(
-                    columns[entries], peaks[:lanes], sizes[:lanes], logarithm, written[entries]
-                )
+        for i in range(lanes):
+            _set(sizes, i, _size(_get(sizes, i), logarithm))
+        infinite = _any_infinite(peaks, lanes)
+        for j in range(n):
+            row = j * _LANES
+            if infinite:
+                _write_odd_lanes(columns, row, lanes, peaks, sizes, logarithm, written, row)
+            else:
+                _write_lanes(columns, row, lanes, peaks, sizes, logarithm, written, row)
         for i in range(lanes):
             to = (first + i) // inner * steps[4] + (first + i) % inner * steps[5]
             for j in range(n):
-                out[to + j] = written[j * _LANES + i]
+                _set(out, to + j, _get(written, j * _LANES + i))
 
 
 @_compiled()
@@ -535,24 +581,23 @@ def write_columns(
 ) -> None:
     """Write pieces of columns, numbered as in a lift; `strides` are those of x and the result."""
     inner, width, lanes = shape
-    sizes = np.empty(lanes, x.dtype)
+    peaks, sizes = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
     pieces = (width + lanes - 1) // lanes
     for piece in range(start, stop):
         row, first = piece // pieces, piece % pieces * lanes
         outer, place = row // inner, row % inner
         count = min(lanes, width - first)
         state = outer * steps[2] + place * steps[3] + first
-        of_peak, of_rest = peak[state : state + count], rest[state : state + count]
-        infinite = _any_infinite(of_peak)
         for i in range(count):
-            sizes[i] = _size(of_rest[i], logarithm)
-        for j in range(n):
-            from_ = outer * steps[0] + place * steps[1] + first + j * strides[0]
-            to = outer * steps[4] + place * steps[5] + first + j * strides[1]
-            entries, written = x[from_ : from_ + count], out[to : to + count]
+            _set(peaks, i, _get(peak, state + i))
+            _set(sizes, i, _size(_get(rest, state + i), logarithm))
+        infinite = _any_infinite(peaks, count)
+        from_ = outer * steps[0] + place * steps[1] + first
+        to = outer * steps[4] + place * steps[5] + first
+        for _ in range(n):
             if infinite:
-                for i in range(count):
-                    entry = slice(i, i + 1)
-                    _write_row(entries[entry], of_peak[i], of_rest[i], logarithm, written[entry])
+                _write_odd_lanes(x, from_, count, peaks, sizes, logarithm, out, to)
             else:
-                _write_lanes(entries, of_peak, sizes, logarithm, written)
+                _write_lanes(x, from_, count, peaks, sizes, logarithm, out, to)
+            from_ += strides[0]
+            to += strides[1]
