@@ -374,6 +374,8 @@ def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]
     """Return the axes to reduce, counted from the front, each once."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:  # as most are: the rest takes a microsecond
+        return (axis % ndim,)
     try:
         listed: Any = (
             axis if isinstance(axis, Sequence) and not isinstance(axis, str | bytes) else (axis,)
@@ -453,7 +455,8 @@ def finished(
         out = xp.where(out >= _ROUNDS_TO_INFINITY, xp.inf, out)
         out = xp.where(out <= -_ROUNDS_TO_INFINITY, -xp.inf, out)
     # NumPy's users expect a scalar where no axis is left.
-    return xp.astype(out, dtype, copy=False)[() if out.ndim == 0 else ...]
+    out = out if out.dtype == dtype else xp.astype(out, dtype)
+    return out[() if out.ndim == 0 else ...]
 
 
 def constant(array: Array) -> Array:

@@ -31,11 +31,18 @@ def state_of(
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
     plain_sum = b is None and where is None
-    if plain_sum and _on_gpu(xp, a):
-        return cuda.lift(a, axes)
     view = _for_kernels(xp, a) if plain_sum else None
     if view is not None:
         return State(*(views.back(a, part) for part in _lifted(view, axes)[:2]))
+    return _state_without_host(xp, a, b, where, axes)
+
+
+def _state_without_host(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> State:
+    plain_sum = b is None and where is None
+    if plain_sum and _on_gpu(xp, a):
+        return cuda.lift(a, axes)
 
     def of_tile(a: Array, b: Array | None, where: Array | None) -> State:
         if plain_sum and _is_plain(xp, a) and (state := plain.lift(a, axes)) is not None:
@@ -64,7 +71,7 @@ def log_sum(
     """
     view = _for_kernels(xp, a) if b is None and where is None else None
     if view is None:
-        return _logsum.value(xp, state_of(xp, a, b, where, axes))
+        return _logsum.value(xp, _state_without_host(xp, a, b, where, axes))
     state = _lifted(view, axes)
     peak, rest, _ = state
     seamless = host.suits(peak, rest)
@@ -152,10 +159,10 @@ def _on_gpu(xp: Namespace, x: Array) -> bool:
 def _for_kernels(xp: Namespace, x: Array) -> Any:
     """Return an array as the kernels for host memory see it, or None if they don't serve it."""
     kind = chosen()
-    if kind not in ("auto", "host") or compat.is_dask_namespace(xp):
+    least = _LEAST_FOR_HOST if kind == "auto" else 1
+    if kind not in ("auto", "host") or (type(x) is np.ndarray and x.size < least):
         return None
     view = views.seen(xp, x)
-    if view is None or view.dtype not in _PLAIN:
+    if view is None or view.dtype not in _PLAIN or view.size < least:
         return None
-    large_enough = view.size >= (_LEAST_FOR_HOST if kind == "auto" else 1)
-    return view if large_enough and host.kernels() is not None else None
+    return view if host.kernels() is not None else None

@@ -25,7 +25,7 @@ def lift(x: Any, axes: tuple[int, ...]) -> State | None:
     """Return the state of sums along axes that are not empty, or None if one has no finite peak."""
     peak = np.maximum.reduce(x, axes, keepdims=True)
     rest = _rest(exp(np, x - peak), axes)
-    return None if np.isnan(rest).any() else State(peak, rest)
+    return None if _is_nan(rest) else State(peak, rest)
 
 
 def normalised(x: Any, axes: tuple[int, ...], logarithm: bool) -> Any:
@@ -35,25 +35,28 @@ def normalised(x: Any, axes: tuple[int, ...], logarithm: bool) -> Any:
     scaled = exp(np, difference)
     if logarithm:
         rest = _rest(scaled, axes)
-        return None if np.isnan(rest).any() else difference - log1p(np, rest)
+        return None if _is_nan(rest) else difference - log1p(np, rest)
     # What rounding took from the difference, by Knuth's two-sum; nothing is known where it is
     # infinite, nor does it matter.
     turned = difference - x
     lost = (x - (difference - turned)) - (peak + turned)
     scaled += np.where(np.isnan(lost), 0, lost) * scaled
     whole = 1 + _rest(scaled, axes)
-    return None if np.isnan(whole).any() else scaled / whole
+    return None if _is_nan(whole) else scaled / whole
+
+
+def _is_nan(x: Any) -> bool:
+    """Tell whether there is a nan; of one number Python tells it sooner."""
+    return math.isnan(x.item()) if x.size == 1 else bool(np.isnan(x).any())
 
 
 def _rest(scaled: Any, axes: tuple[int, ...]) -> Any:
     """Return the sum of terms over the largest, without that; nan if there is no finite one."""
     big = _BIG[scaled.dtype]
     leading = (scaled + big) - big
-    others = scaled - leading
-    return (_total(leading, axes) - 1) + _total(others, axes)
-
-
-def _total(x: Any, axes: tuple[int, ...]) -> Any:
     # In order, NumPy adds a few terms as exactly as a tree does.
-    few = math.prod(x.shape[axis] for axis in axes) <= _FEW
-    return np.add.reduce(x, axes, keepdims=True) if few else _logsum.total(np, x, axes)
+    if math.prod([scaled.shape[axis] for axis in axes]) <= _FEW:
+        whole = np.add.reduce(leading, axes, keepdims=True)
+        return (whole - 1) + np.add.reduce(scaled - leading, axes, keepdims=True)
+    whole = _logsum.total(np, leading, axes)
+    return (whole - 1) + _logsum.total(np, scaled - leading, axes)
