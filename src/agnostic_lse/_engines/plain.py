@@ -54,9 +54,21 @@ def _rest(scaled: Any, axes: tuple[int, ...]) -> Any:
     """Return the sum of terms over the largest, without that; nan if there is no finite one."""
     big = _BIG[scaled.dtype]
     leading = (scaled + big) - big
-    # In order, NumPy adds a few terms as exactly as a tree does.
-    if math.prod([scaled.shape[axis] for axis in axes]) <= _FEW:
-        whole = np.add.reduce(leading, axes, keepdims=True)
-        return (whole - 1) + np.add.reduce(scaled - leading, axes, keepdims=True)
-    whole = _logsum.total(np, leading, axes)
-    return (whole - 1) + _logsum.total(np, scaled - leading, axes)
+    total: Any = np.add.reduce if _adds_exactly(scaled, axes) else _total
+    others = total(scaled - leading, axis=axes, keepdims=True)
+    return (total(leading, axis=axes, keepdims=True) - 1) + others
+
+
+def _adds_exactly(x: Any, axes: tuple[int, ...]) -> bool:
+    """Tell whether NumPy adds as exactly as a tree does.
+
+    So it does where it adds in order, but few, and along the axis that is the fastest in memory: in
+    pairs of sums of 128, of which each is eight of sixteen.
+    """
+    if axes == (x.ndim - 1,) and x.flags.c_contiguous:
+        return True
+    return bool(math.prod([x.shape[axis] for axis in axes]) <= _FEW)
+
+
+def _total(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:  # noqa: ARG001 (as NumPy's)
+    return _logsum.total(np, x, axis)
