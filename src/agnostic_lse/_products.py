@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from . import _logsum
+from . import _engines, _logsum
 from ._elementary import exp
 from ._namespace import (
     Array,
@@ -233,8 +233,13 @@ def _matmul(xp: Namespace, left: Array, right: Array) -> Array:
 def _term_by_term(xp: Namespace, a: Array, b: Array) -> Array:
     """Return the product from all its terms at once."""
     terms = xp.expand_dims(a, axis=-1) + xp.expand_dims(b, axis=-3)
-    state = _logsum.lift(xp, terms, (terms.ndim - 2,))
-    return xp.squeeze(_logsum.value(xp, state)[0], axis=-2)
+    return xp.squeeze(_summed(xp, terms, terms.ndim - 2), axis=-2)
+
+
+def _summed(xp: Namespace, terms: Array, axis: int) -> Array:
+    """Return the logarithms of sums of exponentials along an axis, kept with length 1."""
+    terms = _logsum.nonempty(xp, terms, (axis,))
+    return _engines.log_sum(xp, terms, None, None, (axis,))[0]
 
 
 def _entries(xp: Namespace, a: Array, b: Array, rows: Array, columns: Array) -> Array:
@@ -250,7 +255,7 @@ def _entries(xp: Namespace, a: Array, b: Array, rows: Array, columns: Array) -> 
 
     def part(rows: Array, columns: Array) -> Array:
         terms = xp.take(a, rows, axis=0) + xp.take(b, columns, axis=0)
-        return _logsum.value(xp, _logsum.lift(xp, terms, (1,)))[0][:, 0]
+        return _summed(xp, terms, 1)[:, 0]
 
     if compat.is_jax_namespace(xp):
         import jax  # loaded already, since the arrays are its own
