@@ -52,7 +52,7 @@ def imported(module: str, before: str) -> tuple[float, list[str]]:
         f"print(json.dumps([took, [m for m in {OPTIONAL} if m in sys.modules]]))\n"
     )
     command = [sys.executable, "-c", script]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     took, loaded = json.loads(run.stdout)
     return took, loaded
 

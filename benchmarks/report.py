@@ -147,8 +147,6 @@ def caveats(results: Results) -> list[str]:
     notes = []
     if results["quick"]:
         notes.append("**A short run, of small arrays and few repeats: not a measurement yet.**")
-    if not results["kernels"]:
-        notes.append("**This version has no kernels: with them and without is the same program.**")
     return notes
 
 

@@ -133,7 +133,7 @@ def measure_apart(threads: int, options: argparse.Namespace) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.speed", "--confined", str(threads)]
         command += ["--out", str(out), "--repeats", str(options.repeats)]
         command += ["--quick"] if options.quick else []
-        subprocess.run(command, env=variables, check=True)  # noqa: S603
+        subprocess.run(command, env=variables, check=True)
         part: dict[str, Any] = json.loads(out.read_text())
     return part
 

@@ -40,13 +40,7 @@ def calls() -> list[tuple[str, Callable[[], Any]]]:
             x = rng.normal(size=shape).astype(dtype)
             for kind in KINDS:
                 for name in FUNCTIONS:
-
-                    def call(
-                        x: Any = x, axis: int = axis, kind: str = kind, name: str = name
-                    ) -> Any:
-                        with agnostic_lse.kernels(kind):
-                            return getattr(agnostic_lse, name)(x, axis=axis)
-
+                    call = functools.partial(called, name, x, axis, kind)
                     found.append((f"{name} {dtype}{list(shape)} axis {axis}, {kind}", call))
     return found
 

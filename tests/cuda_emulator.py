@@ -88,7 +88,7 @@ class Emulator:
         """Return whether nothing was written around any array so far."""
         return all(np.all(memory == 0xFF) for memory in self.around)
 
-    def RawModule(self, code: str, options: tuple[str, ...], name_expressions: Any) -> Any:  # noqa: N802
+    def RawModule(self, code: str, options: tuple[str, ...], name_expressions: Any) -> Any:  # noqa: N802 (CuPy's)
         """Return a module of which a kernel can be got."""
         assert "--fmad=false" in options
         assert len(name_expressions) == 1
@@ -134,6 +134,6 @@ def compiled(code: str) -> Any:
             assert COMPILER is not None
             flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-w"]
             command = [COMPILER, *flags, "-shared", "-fPIC", f"-I{shim.parent}", f"-I{folder}"]
-            subprocess.run([*command, "main.cpp", "-o", str(out)], check=True, cwd=folder)  # noqa: S603
+            subprocess.run([*command, "main.cpp", "-o", str(out)], check=True, cwd=folder)
             out.replace(library)  # at once, whoever else is at it
     return ctypes.CDLL(str(library))

@@ -67,7 +67,7 @@ class TestCompiled:
         )
         assert {symbol for symbol, *_ in used} >= set(names)
         for symbol, stores, loads, registers in used:
-            print(f"{architecture} {names[symbol]}: {registers} registers")  # noqa: T201
+            print(f"{architecture} {names[symbol]}: {registers} registers")  # noqa: T201 (a report)
             assert (int(stores), int(loads)) == (0, 0), names[symbol]
         if kind != "double":  # which is slow on most devices
             assembly = b" " * done(nvrtc.nvrtcGetPTXSize(program))

@@ -38,7 +38,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def run(script: str, **environment: str) -> str:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         capture_output=True,
         text=True,
@@ -180,7 +180,7 @@ threading._register_atexit(lambda: print(agnostic_lse.logsumexp(x)))
 
 class TestChoice:
     def test_unknown(self) -> None:
-        with pytest.raises(ValueError) as error, agnostic_lse.kernels("fast"):  # noqa: PT011
+        with pytest.raises(ValueError) as error, agnostic_lse.kernels("fast"):  # noqa: PT011 (compared below)
             pass
         assert str(error.value) == (
             "kernels are 'fast', but one of auto, off, host, cuda was expected."

@@ -137,7 +137,7 @@ def test_a_reader_may_leave() -> None:
     )
     reading, writing = os.pipe()
     os.close(reading)
-    run = subprocess.run(  # noqa: S603
+    run = subprocess.run(
         [sys.executable, "-c", script], stdout=writing, stderr=subprocess.PIPE, check=False
     )
     os.close(writing)

@@ -215,14 +215,12 @@ def test_array_api_checks_are_not_skipped() -> None:
 
 def test_import_of_the_package_leaves_scikit_learn_alone() -> None:
     code = "import sys, agnostic_lse; sys.exit('sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_import_without_scikit_learn() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import agnostic_lse.sklearn"
-    run = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert run.stderr.splitlines()[-1] == (
         "ModuleNotFoundError: agnostic_lse.sklearn was imported, but scikit-learn is not "
         "installed: pip install scikit-learn."
@@ -231,9 +229,7 @@ def test_import_without_scikit_learn() -> None:
 
 def test_import_beside_a_broken_scikit_learn() -> None:
     code = "import sys; sys.modules['scipy'] = None; import agnostic_lse.sklearn"
-    run = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert "scipy" in run.stderr.splitlines()[-1]
 
 

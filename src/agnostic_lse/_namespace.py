@@ -91,7 +91,8 @@ _KINDS = {
     "f": ("real floating", "numeric"),
     "c": ("complex floating", "numeric"),
 }
-_PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
+# What kernels and short ways serve
+PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 @functools.cache
@@ -112,7 +113,7 @@ def _plain(
         if type(array) is not np.ndarray or (dtype is not None and dtype != array.dtype):
             return None
         dtype = array.dtype
-    return (_numpy(), dtype, arrays, None) if dtype is not None and dtype in _PLAIN else None
+    return (_numpy(), dtype, arrays, None) if dtype is not None and dtype in PLAIN else None
 
 
 def _not_integer(name: str, value: Any) -> float | complex:

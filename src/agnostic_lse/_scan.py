@@ -8,9 +8,8 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from . import _logsum
+from . import _engines, _logsum
 from ._elementary import exp
-from ._engines import tiles
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -125,14 +124,12 @@ def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
 
     if compat.is_dask_namespace(xp):
         return _over_blocks(widened(x), axis)
-    if not tiles.serves(xp, x):
-        return logarithms(x)
-    return tiles.scanned(
-        lambda x: _logsum.lift(xp, widened(x), (axis,))[:2], _before, logarithms, x, axis
+    return _engines.scanned(
+        xp, lambda x: _logsum.lift(xp, widened(x), (axis,))[:2], _before, logarithms, x, axis
     )
 
 
-def _before(states: tiles.Results, axis: int) -> tiles.Results:
+def _before(states: Arrays, axis: int) -> Arrays:
     """Return the state of all sums before each along an axis."""
 
     def merged(xp: Namespace, one: Arrays, other: Arrays) -> Arrays:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _logsum
 from .._logsum import State
-from .._namespace import Array, Namespace
+from .._namespace import PLAIN, Array, Namespace
 from . import cuda, host, plain, tiles, views
 from .choice import chosen
 
@@ -21,7 +21,6 @@ from .choice import chosen
 # some hundred such arrays or by one of them as long. That kernels had been loaded for another array
 # must not matter, since results would depend on what a program did before.
 _LEAST_FOR_HOST = 2**19
-_PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
 # Sums of more terms than this are cut, and the terms read twice.
 _WHOLE = 2**18
 
@@ -55,11 +54,7 @@ def _state_without_host(
 
 
 def _by_tiles(function: Callable[..., State], arrays: tiles.Arrays, axes: tuple[int, ...]) -> State:
-    return State(*tiles.reduced(function, arrays, axes, _merged))
-
-
-def _merged(one: Any, other: Any) -> State:
-    return _logsum.merge(np, State(*one), State(*other))
+    return State(*tiles.reduced(function, arrays, axes, host.merged))
 
 
 def log_sum(
@@ -140,6 +135,21 @@ def reduced(
     return function(*arrays, *slots)
 
 
+def scanned(
+    xp: Namespace,
+    total: Callable[[Array], tiles.Results],
+    before: Callable[[tiles.Results, int], tiles.Results],
+    write: Callable[..., Array],
+    x: Array,
+    axis: int,
+) -> Array:
+    """Return what `write` makes of an array along an axis, from the first entry to the last.
+
+    Of a part it makes it from what `before` makes of the totals of all parts before.
+    """
+    return tiles.scanned(total, before, write, x, axis) if tiles.serves(xp, x) else write(x)
+
+
 def mapped(xp: Namespace, function: Callable[..., Array], *arrays: Array) -> Array:
     """Return a function of the entries of arrays of one shape."""
     if tiles.serves(xp, arrays[0]):
@@ -148,7 +158,7 @@ def mapped(xp: Namespace, function: Callable[..., Array], *arrays: Array) -> Arr
 
 
 def _is_plain(xp: Namespace, x: Array) -> bool:
-    return compat.is_numpy_namespace(xp) and x.dtype in _PLAIN
+    return compat.is_numpy_namespace(xp) and x.dtype in PLAIN
 
 
 def _on_gpu(xp: Namespace, x: Array) -> bool:
@@ -160,9 +170,7 @@ def _for_kernels(xp: Namespace, x: Array) -> Any:
     """Return an array as the kernels for host memory see it, or None if they don't serve it."""
     kind = chosen()
     least = _LEAST_FOR_HOST if kind == "auto" else 1
-    if kind not in ("auto", "host") or (type(x) is np.ndarray and x.size < least):
+    if kind not in ("auto", "host"):
         return None
-    view = views.seen(xp, x)
-    if view is None or view.dtype not in _PLAIN or view.size < least:
-        return None
-    return view if host.kernels() is not None else None
+    view = views.seen(xp, x, least)
+    return view if view is not None and host.kernels() is not None else None

@@ -7,6 +7,8 @@ float64 alike, and for at most `LONGEST` terms.
 Only sums may be reordered: a function whose additions LLVM may regroup to fill vector registers
 carries ``fastmath={"reassoc"}``, and what must round as written stands in another one, since the
 flag holds for a whole function. No flag that lets nan or infinity be forgotten is set anywhere.
+
+All of it stands in one file, since Numba's cache knows of changes in a function's own file alone.
 """
 
 from __future__ import annotations
@@ -374,6 +376,12 @@ def _lift_lanes(x: Any, place: int, stride: int, n: int, lanes: int, work: Any) 
 
 
 @_compiled()
+def _at(row: int, inner: int, steps: Any, k: int) -> int:
+    """Return where a row begins in an array whose outer step is the kth, and the inner the next."""
+    return row // inner * steps[k] + row % inner * steps[k + 1]
+
+
+@_compiled()
 def _side_by_side(x: Any, n: int, inner: int, steps: Any, first: int, lanes: int, out: Any) -> None:
     """Write rows, from the first on, as columns."""
     if inner == 1:
@@ -384,7 +392,7 @@ def _side_by_side(x: Any, n: int, inner: int, steps: Any, first: int, lanes: int
                 _set(out, j * _LANES + i, _get(x, place + i * step))
         return
     for i in range(lanes):
-        place = (first + i) // inner * steps[0] + (first + i) % inner * steps[1]
+        place = _at(first + i, inner, steps, 0)
         for j in range(n):
             _set(out, j * _LANES + i, _get(x, place + j))
 
@@ -401,11 +409,9 @@ def lift_rows(
     if n >= registers:
         mask = np.zeros(registers, x.dtype)
         mask[registers - n % registers :] = 1
-        outer, place = start // inner, start % inner
-        for _ in range(start, stop):
-            from_, state = outer * steps[0] + place * steps[1], outer * steps[2] + place * steps[3]
-            peak[state], rest[state] = _lift_row(x, from_, n, mask)
-            outer, place = (outer, place + 1) if place + 1 < inner else (outer + 1, 0)
+        for row in range(start, stop):
+            state = _at(row, inner, steps, 2)
+            peak[state], rest[state] = _lift_row(x, _at(row, inner, steps, 0), n, mask)
         return
     work, columns = _workspace(x, _LANES), np.empty(n * _LANES, x.dtype)
     for first in range(start, stop, _LANES):
@@ -413,7 +419,7 @@ def lift_rows(
         _side_by_side(x, n, inner, steps, first, lanes, columns)
         _lift_lanes(columns, 0, _LANES, n, lanes, work)
         for i in range(lanes):
-            state = (first + i) // inner * steps[2] + (first + i) % inner * steps[3]
+            state = _at(first + i, inner, steps, 2)
             peak[state], rest[state] = work[0][i], work[1][i]
 
 
@@ -431,9 +437,9 @@ def lift_columns(
     for piece in range(start, stop):
         row, first = piece // pieces, piece % pieces * lanes
         count = min(lanes, width - first)
-        place = row // inner * steps[0] + row % inner * steps[1] + first
+        place = _at(row, inner, steps, 0) + first
         _lift_lanes(x, place, stride, n, count, work)
-        place = row // inner * steps[2] + row % inner * steps[3] + first
+        place = _at(row, inner, steps, 2) + first
         for i in range(count):
             peak[place + i], rest[place + i] = work[0][i], work[1][i]
 
@@ -536,10 +542,8 @@ def write_rows(
     """Write rows, numbered as in a lift; the last two steps are those of the result."""
     if n >= _registers(x):
         for row in range(start, stop):
-            outer, place = row // inner, row % inner
-            state = outer * steps[2] + place * steps[3]
-            from_ = outer * steps[0] + place * steps[1]
-            to = outer * steps[4] + place * steps[5]
+            from_, to = _at(row, inner, steps, 0), _at(row, inner, steps, 4)
+            state = _at(row, inner, steps, 2)
             _write_row(x, from_, n, peak[state], rest[state], logarithm, out, to)
         return
     columns, written = np.empty(n * _LANES, x.dtype), np.empty(n * _LANES, x.dtype)
@@ -548,9 +552,9 @@ def write_rows(
         lanes = min(_LANES, stop - first)
         _side_by_side(x, n, inner, steps, first, lanes, columns)
         for i in range(lanes):
-            state = (first + i) // inner * steps[2] + (first + i) % inner * steps[3]
+            state = _at(first + i, inner, steps, 2)
             peaks[i], sizes[i] = peak[state], rest[state]
-        for i in range(lanes):
+        for i in range(lanes):  # apart, so that it fills registers
             _set(sizes, i, _size(_get(sizes, i), logarithm))
         infinite = _any_infinite(peaks, lanes)
         for j in range(n):
@@ -560,7 +564,7 @@ def write_rows(
             else:
                 _write_lanes(columns, row, lanes, peaks, sizes, logarithm, written, row)
         for i in range(lanes):
-            to = (first + i) // inner * steps[4] + (first + i) % inner * steps[5]
+            to = _at(first + i, inner, steps, 4)
             for j in range(n):
                 _set(out, to + j, _get(written, j * _LANES + i))
 
@@ -585,15 +589,14 @@ def write_columns(
     pieces = (width + lanes - 1) // lanes
     for piece in range(start, stop):
         row, first = piece // pieces, piece % pieces * lanes
-        outer, place = row // inner, row % inner
         count = min(lanes, width - first)
-        state = outer * steps[2] + place * steps[3] + first
+        state = _at(row, inner, steps, 2) + first
         for i in range(count):
             _set(peaks, i, _get(peak, state + i))
             _set(sizes, i, _size(_get(rest, state + i), logarithm))
         infinite = _any_infinite(peaks, count)
-        from_ = outer * steps[0] + place * steps[1] + first
-        to = outer * steps[4] + place * steps[5] + first
+        from_ = _at(row, inner, steps, 0) + first
+        to = _at(row, inner, steps, 4) + first
         for _ in range(n):
             if infinite:
                 _write_odd_lanes(x, from_, count, peaks, sizes, logarithm, out, to)

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from .. import _logsum
 from .._logsum import State
-from . import threads
+from . import threads, tiles
 
 # How many entries a thread takes at once: 2**17 take 50 microseconds, handing them over 5.
 _PART = 2**17
@@ -35,7 +35,7 @@ _FOLDED = 256
 def kernels() -> Any:
     """Return the module of compiled functions, or None where Numba cannot be imported."""
     try:
-        return importlib.import_module("agnostic_lse._engines._compiled")
+        return importlib.import_module("._compiled", __package__)
     except ImportError:
         return None
 
@@ -86,6 +86,11 @@ def values(peak: Any, rest: Any) -> Any:
     write = functools.partial(kernels().values, *map(_flat, (peak, rest, out)))
     threads.run(lambda i: write(i * _PART, min((i + 1) * _PART, out.size)), -(-out.size // _PART))
     return out
+
+
+def merged(one: tiles.Results, other: tiles.Results) -> State:
+    """Merge two states that come as tuples."""
+    return _logsum.merge(np, State(*one), State(*other))
 
 
 def _transposed(x: Any, axes: tuple[int, ...]) -> tuple[Any, tuple[int, ...], Any]:
@@ -224,21 +229,8 @@ def _lift(x: Any) -> State:
         full, piece = _cut(x)
         done = full * piece
         states = _lift(_pieces(x, full, piece))
-    state = _merged(states)
+    state = State(*tiles.tree(states, merged))
     return _logsum.merge(np, state, _lift(x[..., done:])) if done < n else state
-
-
-def _merged(state: State) -> State:
-    """Return the states along the first axis merged, as a tree."""
-    while (count := state.peak.shape[0]) > 1:
-        half = count // 2
-        first, second, last = (
-            State(state.peak[places], state.rest[places])
-            for places in (slice(half), slice(half, 2 * half), slice(2 * half, None))
-        )
-        both = _logsum.merge(np, first, second)
-        state = State(*(np.concatenate(parts) for parts in zip(both[:2], last[:2], strict=True)))
-    return State(state.peak[0], state.rest[0])
 
 
 def _write(x: Any, state: State, logarithm: bool, out: Any) -> None:

@@ -50,12 +50,12 @@ def run(task: Callable[[int], None], count: int) -> None:
                 return
             try:
                 task(number)
-            except BaseException:
+            except BaseException:  # an interrupt, too: it is raised again
                 stopped.set()
                 raise
 
     helpers: list[Future[None]] = []
-    wanted = min(number_of_threads(), count) - 1
+    wanted = min(number_of_threads(), count) - 1 if count > 1 else 0
     try:
         # No thread can be started any more when the interpreter exits.
         with contextlib.suppress(RuntimeError):

@@ -11,16 +11,16 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .._namespace import Array, Namespace
+from .._namespace import PLAIN, Array, Namespace
 
 
-def seen(xp: Namespace, x: Array) -> Any:
-    """Return an array as NumPy sees it, or None where it cannot."""
+def seen(xp: Namespace, x: Array, least: int) -> Any:
+    """Return a plain array of so many entries at least as NumPy sees it, or None of any other."""
     if compat.is_numpy_namespace(xp):
-        return x
+        return x if x.size >= least and x.dtype in PLAIN else None
     if compat.is_torch_namespace(xp):
-        return _of_torch(x)
-    return _of_jax(x) if compat.is_jax_namespace(xp) else None
+        return _of_torch(x, least)
+    return _of_jax(x, least) if compat.is_jax_namespace(xp) else None
 
 
 def back(like: Array, x: Any) -> Array:
@@ -36,13 +36,13 @@ def back(like: Array, x: Any) -> Array:
     return x
 
 
-def _of_torch(x: Array) -> Any:
+def _of_torch(x: Array, least: int) -> Any:
     import torch  # loaded already, since the array is its own
 
     tracing = getattr(torch.jit, "is_tracing")  # noqa: B009 (which it does not export)
     if torch.compiler.is_compiling() or tracing():
         return None
-    if type(x) not in (torch.Tensor, torch.nn.Parameter) or x._is_zerotensor():
+    if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.numel() < least:
         return None
     transformed = (
         torch._C._functorch.is_functorch_wrapped_tensor(x)
@@ -51,13 +51,15 @@ def _of_torch(x: Array) -> Any:
         or (x.requires_grad and torch.is_grad_enabled())
     )
     on_host = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-    return None if transformed or not on_host or x.is_neg() else x.detach().numpy()
+    in_memory = on_host and not (x.is_neg() or x._is_zerotensor())
+    return x.detach().numpy() if in_memory and not transformed else None
 
 
-def _of_jax(x: Array) -> Any:
+def _of_jax(x: Array, least: int) -> Any:
     import jax  # loaded already, since the array is its own
 
-    if isinstance(x, jax.core.Tracer) or x.dtype not in (np.float32, np.float64):
+    # NumPy waits for what is not calculated yet, so that an array too small must not come to it.
+    if isinstance(x, jax.core.Tracer) or x.size < least or x.dtype not in PLAIN:
         return None
     devices = x.devices()
     return np.asarray(x) if len(devices) == 1 and next(iter(devices)).platform == "cpu" else None
