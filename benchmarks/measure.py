@@ -53,10 +53,6 @@ def kernels(word: str) -> Callable[[], AbstractContextManager[Any]]:
     return functools.partial(agnostic_lse.kernels, word)
 
 
-def has_kernels() -> bool:
-    return hasattr(agnostic_lse, "kernels")
-
-
 def host_seconds(way: Way, times: int) -> float:
     """Return the seconds of a call, from as many in a row."""
     with way.within():
@@ -141,7 +137,6 @@ def environment(**more: Any) -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": {"agnostic_lse": agnostic_lse.__version__, **versions()},
-        "kernels": has_kernels(),
         **more,
     }
 

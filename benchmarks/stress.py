@@ -6,6 +6,7 @@ Every result is compared, bit for bit, with what one thread alone had found befo
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import sys
 import threading
