@@ -22,6 +22,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import agnostic_lse
 from agnostic_lse import _logsum, log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
 from agnostic_lse._engines import host, plain, threads, tiles
+from agnostic_lse._logsum import State
 from tests.backends import Backend, available
 
 FUNCTIONS = (logsumexp, logmeanexp, softmax, log_softmax, logcumsumexp)
@@ -306,7 +307,9 @@ class TestWays:
             np.testing.assert_allclose(logsumexp(x), np.log(x.size), atol=1e-15)
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    @pytest.mark.parametrize("n", [1, 3, 31, 32, 63, 64, 65, 100, 300, 8192, 8200, 40_000, 70_001])
+    @pytest.mark.parametrize(
+        "n", [1, 3, 8, 9, 16, 17, 63, 64, 65, 127, 128, 300, 8192, 8200, 40_000, 70_001]
+    )
     @pytest.mark.parametrize("layout", ["rows", "columns", "few columns", "one sum"])
     def test_lengths(self, layout: str, n: int, dtype: str) -> None:
         """Rows and columns of lengths at which the kernels change their ways."""
@@ -324,13 +327,36 @@ class TestWays:
             out = host.normalised(x, (axis,), False)
             for found in (state or host.lift_copy(x, (axis,)), plain.lift(x, (axis,))):
                 assert found is not None
-                np.testing.assert_array_equal(found.peak, expected.peak)
-                np.testing.assert_allclose(
-                    found.rest, expected.rest, rtol=4 * float(np.finfo(dtype).eps), atol=1e-37
-                )
+                self.assert_same(found, expected)
         if out is not None:
             true = softmax(x.astype(np.longdouble), axis=axis)
             np.testing.assert_allclose(out, true, rtol=8 * float(np.finfo(dtype).eps), atol=1e-37)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 100, 127, 128, 129])
+    @pytest.mark.parametrize("rows", [(1, 1), (1, 64), (1, 129), (3, 1), (150, 2), (3, 100)])
+    def test_rows_beside_unusual_ones(self, rows: tuple[int, int], n: int, dtype: str) -> None:
+        """Rows are taken many at once, and each stays by itself."""
+        rng = np.random.default_rng(n)
+        x = rng.normal(size=(rows[0], rows[1] + 1, n)).astype(dtype)[:, :-1]
+        usual = x.copy()
+        odd = rng.random(rows) < 0.1
+        odd[0, 0] = True
+        at = np.nonzero(odd)
+        x[(*at, rng.integers(n, size=len(at[0])))] = rng.choice([INF, -INF, NAN, -900], len(at[0]))
+        x[(*(place[::3] for place in at),)] = -INF
+        with np.errstate(all="ignore"):
+            for of, there in ((usual, ~odd), (x, odd)):
+                states = host.lift(x, (2,)), _logsum.lift(np, of.astype(np.longdouble), (2,))
+                self.assert_same(*(State(*(part[there] for part in state[:2])) for state in states))
+                eps = float(np.finfo(dtype).eps)
+                for logarithm, function in ((False, softmax), (True, log_softmax)):
+                    entries = host.normalised(x, (2,), logarithm)[there]
+                    true = function(of.astype(np.longdouble), axis=2)[there]
+                    np.testing.assert_allclose(entries, true, rtol=8 * eps, atol=8 * eps)
+                sums = host.log_sum(x, (2,))[there]
+                true = logsumexp(of.astype(np.longdouble), axis=2, keepdims=True)[there]
+                np.testing.assert_allclose(sums, true, rtol=8 * eps, atol=8 * eps)
 
 
 LARGEST = np.finfo(float).max

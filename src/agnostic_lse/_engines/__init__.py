@@ -67,10 +67,8 @@ def log_sum(
     view = _for_kernels(xp, a) if b is None and where is None else None
     if view is None:
         return _logsum.value(xp, _state_without_host(xp, a, b, where, axes))
-    state = _lifted(view, axes)
-    peak, rest, _ = state
-    seamless = host.suits(peak, rest)
-    return views.back(a, host.values(peak, rest) if seamless else _logsum.value(np, state)[0]), None
+    out = host.log_sum(view, axes)
+    return views.back(a, _logsum.value(np, _lifted(view, axes))[0] if out is None else out), None
 
 
 def _lifted(x: Any, axes: tuple[int, ...]) -> State:

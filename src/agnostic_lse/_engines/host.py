@@ -75,9 +75,19 @@ def normalised(x: Any, axes: tuple[int, ...], logarithm: bool) -> Any:
     return out
 
 
-def suits(peak: Any, rest: Any) -> bool:
-    """Tell whether the numbers of a state follow each other without gaps, peak and rest alike."""
-    return bool(peak.strides == rest.strides and peak.flags.forc)
+def log_sum(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return the logarithms of sums along the axes, or None for unsuitable strides."""
+    view = _View.of(x, axes)
+    if view is None or not _suits(sums := view(x)):
+        return None
+    if _is_direct(sums) and _is_row(sums):
+        out = np.empty(sums.shape[:-1], x.dtype)
+        inner, steps = _grid(sums.ndim - 1, sums, out)
+        flat = _flat(sums), _flat(out)
+        _run(sums, functools.partial(kernels().log_sum_rows, *flat, sums.shape[-1], inner, steps))
+    else:
+        out = values(*_lift(sums)[:2])
+    return view.slots(out)
 
 
 def values(peak: Any, rest: Any) -> Any:
