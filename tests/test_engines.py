@@ -347,7 +347,9 @@ class TestWays:
         x[(*(place[::3] for place in at),)] = -INF
         with np.errstate(all="ignore"):
             for of, there in ((usual, ~odd), (x, odd)):
-                states = host.lift(x, (2,)), _logsum.lift(np, of.astype(np.longdouble), (2,))
+                found = host.lift(x, (2,))
+                assert found is not None
+                states = found, _logsum.lift(np, of.astype(np.longdouble), (2,))
                 self.assert_same(*(State(*(part[there] for part in state[:2])) for state in states))
                 eps = float(np.finfo(dtype).eps)
                 for logarithm, function in ((False, softmax), (True, log_softmax)):
@@ -357,6 +359,39 @@ class TestWays:
                 sums = host.log_sum(x, (2,))[there]
                 true = logsumexp(of.astype(np.longdouble), axis=2, keepdims=True)[there]
                 np.testing.assert_allclose(sums, true, rtol=8 * eps, atol=8 * eps)
+
+
+class TestNarrow:
+    """Arrays of many short runs, of which NumPy's steps take a copy."""
+
+    @pytest.mark.parametrize(
+        "shape", [(50, 30), (64, 64), (200, 10), (3, 200, 10), (200, 1, 10), (20, 20, 20), (500, 3)]
+    )
+    def test_all_axes(self, shape: tuple[int, ...]) -> None:
+        x = np.random.default_rng(0).normal(size=shape) * 30
+        for count in range(1, len(shape) + 1):
+            for axes in itertools.combinations(range(len(shape)), count):
+                expected = _logsum.lift(np, x, axes)
+                state = plain.lift(x, axes)
+                assert state is not None
+                np.testing.assert_array_equal(state.peak, expected.peak)
+                np.testing.assert_allclose(state.rest, expected.rest, rtol=2e-15)
+                for logarithm, function in ((False, softmax), (True, log_softmax)):
+                    out = plain.normalised(x, axes, logarithm)
+                    true = function(x.astype(np.longdouble), axis=axes)
+                    np.testing.assert_allclose(out, true, rtol=1e-14)
+                    np.testing.assert_allclose(plain.normalised(x, axes, logarithm, state), out)
+                    assert out.flags.c_contiguous
+
+    @pytest.mark.parametrize("odd", [INF, -INF, NAN])
+    def test_infinite_peaks_are_left_to_others(self, odd: float) -> None:
+        x = np.zeros((200, 10))
+        x[3] = odd
+        with np.errstate(all="ignore"):
+            assert plain.lift(x, (1,)) is None
+            assert plain.normalised(x, (1,), False) is None
+            state = _logsum.lift(np, x, (1,))
+            assert plain.normalised(x, (1,), True, state) is None
 
 
 LARGEST = np.finfo(float).max

@@ -99,16 +99,16 @@ def normalised(
         if out is not None:
             return views.back(x, out)
 
-    def of_tile(x: Array) -> Array:
-        out = plain.normalised(x, axes, logarithm) if _is_plain(xp, x) else None
-        return entries(x, None) if out is None else out
+    def of_tile(x: Array, *state: Array) -> Array:
+        of_all = State(*state) if state else None
+        out = plain.normalised(x, axes, logarithm, of_all) if _is_plain(xp, x) else None
+        return entries(x, of_all) if out is None else out
 
     if not tiles.serves(xp, x):
         return of_tile(x)
     if _are_few(x, axes):
         return tiles.mapped(of_tile, (x,), whole=axes)
-    state = state_of(xp, x, None, None, axes)
-    return tiles.mapped(lambda x, *state: entries(x, State(*state)), (x,), state[:2])
+    return tiles.mapped(of_tile, (x,), state_of(xp, x, None, None, axes)[:2])
 
 
 def _are_few(x: Array, axes: tuple[int, ...]) -> bool:

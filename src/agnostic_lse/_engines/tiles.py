@@ -6,6 +6,7 @@ next one reads it back.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -32,7 +33,20 @@ Place = tuple[slice, ...]
 
 def serves(xp: Namespace, array: Array) -> bool:
     """Tell whether an array is large and lies in host memory that can be written to at once."""
-    return compat.is_numpy_namespace(xp) and array.size > SIZE
+    return compat.is_numpy_namespace(xp) and array.size > SIZE and _memory_is_kept()
+
+
+@functools.cache
+def _memory_is_kept() -> bool:
+    """Let the C library keep what a step on a tile frees for the steps that follow.
+
+    glibc begins by giving all free memory at the end of its heap back, from 128 KiB on, and pages
+    that are mapped and cleared anew for each step take three times as long as the step. What raises
+    that to twice as many bytes is to free an array of more (mallopt(3), M_MMAP_THRESHOLD): here of
+    8 tiles of float64, for the 5 or so that a tile has at once. None of it is ever touched.
+    """
+    np.empty(8 * SIZE)
+    return True
 
 
 def mapped(
