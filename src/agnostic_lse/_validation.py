@@ -1,0 +1,141 @@
+"""What estimators are given, and labels that they give back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+from sklearn import get_config
+from sklearn.utils.validation import validate_data
+
+from ._namespace import (
+    Array,
+    Namespace,
+    arguments,
+    is_complex,
+    quiet,
+    refuse_containers,
+    to_host,
+)
+
+
+def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
+    """Return X as a real array of two dimensions without nan or +inf."""
+    _refuse_containers("X", X)
+    X = real(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
+    xp = compat.array_namespace(X)
+    if get_config()["assume_finite"] or _is_unread(X):
+        return X
+    # One pass for both: nan is not below +inf either.
+    if not xp.all(X < xp.inf):
+        came = "NaN" if xp.any(xp.isnan(X)) else "+inf"
+        raise ValueError(
+            f"X contains {came}, but {type(estimator).__name__} expects finite numbers or -inf: "
+            "replace these entries or drop their rows."
+        )
+    return X
+
+
+def _refuse_containers(name: str, value: Any) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be dropped: pass {name}.filled(-np.inf), "
+            "which gives masked entries the probability 0."
+        )
+    refuse_containers(name, value)
+
+
+def _is_unread(X: Array) -> bool:
+    """Return whether the entries of an array are not known yet."""
+    if compat.is_jax_array(X):
+        import jax  # loaded already, since the array is its own
+
+        return isinstance(X, jax.core.Tracer)
+    return bool(compat.is_dask_array(X))
+
+
+def real(X: Array) -> Array:
+    """Return X if its dtype is a real floating one, or its numbers in the widest of them."""
+    xp = compat.array_namespace(X)
+    if xp.isdtype(X.dtype, "real floating"):
+        foreign = not getattr(X.dtype, "isnative", True)  # NumPy's alone may be of another machine
+        return X.astype(X.dtype.newbyteorder("=")) if foreign else X
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError(
+            f"Complex data not supported: X has dtype {X.dtype}, but real numbers were expected: "
+            "take xp.real(X)."
+        )
+    if getattr(X.dtype, "kind", "") in ("m", "M"):  # as NumPy calls times and dates
+        raise TypeError(
+            f"X has dtype {X.dtype}, but numbers were expected: convert it to numbers, such as "
+            "numbers of days."
+        )
+    known = xp.__array_namespace_info__().dtypes(kind="real floating", device=compat.device(X))
+    return xp.astype(X, known.get("float64", xp.float32))
+
+
+def floating(name: str, value: Any) -> Array:
+    """Return what a host gave as an array of a real floating dtype."""
+    _refuse_containers(name, value)
+    xp, dtype, (value,), _ = arguments(None, **{name: value})
+    if is_complex(xp, dtype):
+        raise TypeError(
+            f"{name} has dtype {dtype}, but real numbers were expected: return xp.real of it."
+        )
+    return xp.astype(value, dtype, copy=False)
+
+
+def number_of_classes(estimator: Any) -> int:
+    classes = estimator.classes_
+    try:
+        shape = np.shape(classes)
+    except ValueError:  # arrays of several lengths, one for each output
+        shape = ()
+    if len(shape) != 1:
+        raise ValueError(
+            f"{type(estimator).__name__}.classes_ is a {type(classes).__name__}, but a "
+            "one-dimensional array with one label for each class was expected: set such an array, "
+            "or wrap a classifier for each output in sklearn.multioutput.MultiOutputClassifier."
+        )
+    return int(shape[0])
+
+
+def is_not_numeric(array: Any) -> bool:
+    """Return whether an array holds what is neither a number nor a boolean."""
+    return isinstance(array, np.ndarray) and array.dtype.kind not in "biufc"
+
+
+def labels(xp: Namespace, classes: Any, index: Array) -> Array:
+    """Return the classes at an index, in its namespace if that holds them exactly, or NumPy's."""
+    device = compat.device(index)
+    if lies_on(xp, device, classes):
+        return classes[index]
+    on_host = to_host(classes)
+    if compat.is_dask_namespace(xp):  # its blocks hold whatever NumPy's arrays do
+        return index.map_blocks(on_host.__getitem__, dtype=on_host.dtype)
+    moved = None if is_not_numeric(on_host) else _as_labels(xp, device, on_host)
+    return on_host[to_host(index)] if moved is None else moved[index]
+
+
+@quiet
+def _as_labels(xp: Namespace, device: Any, numbers: Array) -> Array | None:
+    """Return NumPy's numbers as an array of a namespace, or None if it cannot hold them exactly."""
+    # PyTorch takes no other byte order, no negative strides, and nothing read-only.
+    numbers = np.array(numbers, dtype=numbers.dtype.newbyteorder("="), order="C")
+    try:
+        moved = xp.asarray(numbers, device=device)
+    except (TypeError, ValueError, RuntimeError):  # which one depends on the library
+        return None
+    # JAX turns 64 bits into 32, unless it is told not to.
+    held = numbers.astype(str(moved.dtype).rpartition(".")[2])
+    return moved if np.array_equal(held, numbers, equal_nan=True) else None
+
+
+def lies_on(xp: Namespace, device: Any, array: Any) -> bool:
+    """Return whether something is an array of a namespace on a device; None is any device."""
+    return bool(
+        compat.is_array_api_obj(array)
+        and compat.array_namespace(array) is xp
+        and (device is None or compat.device(array) == device)
+    )
