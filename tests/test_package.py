@@ -20,6 +20,8 @@ LAYERS = (
     "__main__",
     "_demo",
     "sklearn",
+    "_metaestimators",
+    "_classifiers",
     "_mixin",
     "_transformers",
     "_validation",

@@ -8,6 +8,7 @@ rounded, to 0 or to 1.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any, NamedTuple, TypeVar
@@ -101,15 +102,15 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
     >>> from agnostic_lse.sklearn import log_proba
     >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), ["no", "no", "yes", "yes"]
     >>> model = LogisticRegression().fit(X, y)
-    >>> print(log_proba(model, [[50.0], [1000.0]]).round(3))
-    [[  -56.036     0.   ]
-     [-1120.719    -0.   ]]
+    >>> print(log_proba(model, [[50.0], [1000.0]]).round(1))
+    [[  -50.3    -0. ]
+     [-1006.6    -0. ]]
     >>> with np.errstate(divide="ignore"):
-    ...     print(model.predict_log_proba([[50.0], [1000.0]]).round(3))
+    ...     print(model.predict_log_proba([[50.0], [1000.0]]).round(1))
     [[-inf   0.]
      [-inf   0.]]
     """
-    share = _checked_smoothing(smoothing)
+    checked_smoothing(smoothing)
     rule = _rule_of(estimator)
     if rule is None and not hasattr(estimator, "predict_proba"):
         raise TypeError(
@@ -118,11 +119,14 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
             "register a rule by register_log_proba."
         )
     out = (_own_or_logarithm if rule is None else rule.function)(estimator, X)
-    if not share:
-        return out
     if isinstance(out, list):
-        return [_smoothed(each, share, each.shape[1]) for each in out]
-    return _smoothed(out, share, 2 if _has_labels(estimator) else out.shape[1])
+        return [smoothed(each, smoothing) for each in out]
+    return smoothed(out, smoothing, 2 if smoothing and _has_labels(estimator) else None)
+
+
+def gives_log_proba(estimator: Any) -> bool:
+    """Tell whether there is a rule for a classifier."""
+    return _rule_of(estimator) is not None
 
 
 def log_proba_source(estimator: Any) -> str:
@@ -216,7 +220,7 @@ def register_log_proba(cls: type, *, reads: Sequence[str] = ()) -> Callable[[Dec
     ...     scores = estimator.decision_function(X)
     ...     return np.stack([log_expit(-scores), log_expit(scores)], axis=1)
     >>> print(log_proba(Threshold(), [[1000.0]]))
-    [[-1000.     0.]]
+    [[-1000.    -0.]]
     """
     if not isinstance(cls, type):
         raise TypeError(
@@ -284,20 +288,23 @@ def _has_labels(estimator: Any) -> bool:
     )
 
 
-def _checked_smoothing(smoothing: Any) -> float:
+def checked_smoothing(smoothing: Any) -> None:
+    """Refuse what is no probability to spread."""
     is_number = isinstance(smoothing, Real) and not isinstance(smoothing, bool)
     if not is_number or not 0 <= smoothing < 1:
         raise ValueError(
             f"smoothing is {smoothing!r}, but a number from 0 to less than 1 was expected: pass "
             "the probability to spread over the classes, such as 1e-6."
         )
-    return float(smoothing)
 
 
-def _smoothed(log_p: Array, share: float, n_outcomes: int) -> Array:
-    xp = compat.array_namespace(log_p)
-    even = xp.full_like(log_p, float(np.log(share) - np.log(n_outcomes)))
-    return logaddexp(log_p + float(np.log1p(-share)), even)
+def smoothed(log_p: Array, share: float, n_outcomes: int | None = None) -> Array:
+    """Return log-probabilities after spreading a share over all columns, or so many outcomes."""
+    if not share:
+        return log_p
+    even = math.log(share) - math.log(n_outcomes or log_p.shape[1])
+    spread_out = compat.array_namespace(log_p).full_like(log_p, even)
+    return logaddexp(log_p + math.log1p(-share), spread_out)
 
 
 # Links: from scores to log-probabilities
@@ -419,7 +426,7 @@ def _one_vs_rest(estimator: Any, X: Any) -> Array:
     return out if estimator.multilabel_ else log_softmax(out, axis=1)
 
 
-def _mean(members: Sequence[Array], weights: Any = None) -> Array:
+def mean(members: Sequence[Array], weights: Any = None) -> Array:
     """Return the logarithm of the mean of probabilities."""
     xp = compat.array_namespace(*members)
     stacked = xp.stack(members)
@@ -434,7 +441,7 @@ def _voting(estimator: Any, X: Any) -> Array:
     if weights is not None:
         named = zip(estimator.estimators, weights, strict=True)
         weights = [weight for (_, member), weight in named if member != "drop"]
-    return _mean([log_proba(member, X) for member in estimator.estimators_], weights)
+    return mean([log_proba(member, X) for member in estimator.estimators_], weights)
 
 
 def _bagging(estimator: Any, X: Any) -> Array:
@@ -457,7 +464,7 @@ def _bagging(estimator: Any, X: Any) -> Array:
     members = zip(estimator.estimators_, estimator.estimators_features_, strict=True)
     # The work is NumPy's, which lets other threads run.
     run = Parallel(n_jobs=estimator.n_jobs, verbose=estimator.verbose, prefer="threads")
-    return _mean(run(delayed(ask)(*member) for member in members))
+    return mean(run(delayed(ask)(*member) for member in members))
 
 
 def spread(log_p: Array, places: Any, count: int) -> Array:
@@ -472,16 +479,16 @@ def spread(log_p: Array, places: Any, count: int) -> Array:
 
 def _calibrated(estimator: Any, X: Any) -> Array:
     members = estimator.calibrated_classifiers_
-    return _mean([_calibrated_by_one(member, X, estimator.classes_) for member in members])
+    return mean([_calibrated_by_one(member, X, estimator.classes_) for member in members])
 
 
 def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
     """Return the calibrated log-probabilities of one of the members."""
-    scored = hasattr(member.estimator, "decision_function")
+    count, scored = classes.shape[0], hasattr(member.estimator, "decision_function")
     scores = (member.estimator.decision_function if scored else member.estimator.predict_proba)(X)
-    binary = len(classes) == 2
     if member.method == "temperature":
         return _tempered(member.calibrators[0], scores, scored)
+    binary = count == 2
     if binary and scores.ndim == 2:
         scores = scores[:, 1]
     columns = [scores] if scores.ndim == 1 else list(scores.T)
@@ -492,11 +499,11 @@ def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
         if binary:
             return _logistic(log_odds[0])
         own = _columns(*map(log_expit, log_odds))
-        return log_softmax(spread(own, places, len(classes)), axis=1)
+        return log_softmax(spread(own, places, count), axis=1)
     p = [by.predict(column) for by, column in pairs]
     if binary:
         return _log(_columns(1 - p[0], p[0]))
-    shares = np.zeros((len(p[0]), len(classes)))
+    shares = np.zeros((len(p[0]), count))
     shares[:, places] = _columns(*p)
     return _shares(shares)
 
@@ -680,6 +687,13 @@ _RULES: dict[str, Rule] = {
     # Pairwise coupling, and an approximate integral of a Gaussian process
     "sklearn.BaseSVC": _OPAQUE,
     "sklearn.GaussianProcessClassifier": _OPAQUE,
+    # Our own
+    "agnostic_lse.LogProbabilityClassifier": _delegating(lambda e: e.estimator_)._replace(
+        function=lambda e, X: log_proba(e.estimator_, X, smoothing=e.smoothing)
+    ),
+    "agnostic_lse.LogPoolClassifier": Rule(
+        lambda e, X: e.predict_log_proba(X), "pool of those of its members", inner=_members
+    ),
     # Other packages
     "xgboost.XGBClassifier": Rule(
         _xgboost,

@@ -1,4 +1,4 @@
-"""Log-probabilities in scikit-learn: transformers, and a mixin for classifiers."""
+"""Log-probabilities in scikit-learn: of its classifiers, as features, and of your own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,23 @@ except ModuleNotFoundError as error:
         name="sklearn",
     ) from None
 
+from ._classifiers import log_proba, log_proba_source, register_log_proba
+from ._metaestimators import (
+    LogPoolClassifier,
+    LogProbabilityClassifier,
+    LogProbabilityTransformer,
+)
 from ._mixin import LogProbabilityMixin
 from ._transformers import LogSoftmaxTransformer, LogSumExpTransformer
 
-__all__ = ["LogProbabilityMixin", "LogSoftmaxTransformer", "LogSumExpTransformer"]
+__all__ = [
+    "LogPoolClassifier",
+    "LogProbabilityClassifier",
+    "LogProbabilityMixin",
+    "LogProbabilityTransformer",
+    "LogSoftmaxTransformer",
+    "LogSumExpTransformer",
+    "log_proba",
+    "log_proba_source",
+    "register_log_proba",
+]
