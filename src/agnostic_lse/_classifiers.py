@@ -43,6 +43,7 @@ class Rule(NamedTuple):
     inner: Callable[[Any], Iterable[Any]] = lambda _: ()
 
 
+@quiet
 def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
     r"""Return the exact log-probabilities of a fitted classifier.
 
@@ -271,7 +272,6 @@ def _has_own(estimator: Any) -> bool:
     return definer is None or definer.__module__.partition(".")[0] != "sklearn"
 
 
-@quiet
 def _own_or_logarithm(estimator: Any, X: Any) -> Any:
     return estimator.predict_log_proba(X) if _has_own(estimator) else _logarithm(estimator, X)
 
@@ -328,7 +328,6 @@ def _against_rest(scores: Array) -> Array:
     return _logistic(scores) if scores.ndim == 1 else log_softmax(log_expit(scores), axis=1)
 
 
-@quiet
 def _log(p: Array) -> Array:
     """Return the logarithm of probabilities, of which rounding may have left some below 0."""
     xp = compat.array_namespace(p)
@@ -472,7 +471,7 @@ def spread(log_p: Array, places: Any, count: int) -> Array:
     xp = compat.array_namespace(log_p)
     at = {int(place): column for column, place in enumerate(places)}
     if list(at) == list(range(count)):
-        return log_p
+        return log_p[:, :count]  # one more has a network that has seen one class alone
     nothing = xp.full_like(log_p[:, 0], -xp.inf)
     return _columns(*(log_p[:, at[i]] if i in at else nothing for i in range(count)))
 
@@ -536,8 +535,7 @@ def _chain(estimator: Any, X: Any) -> Array:
     for number, member in enumerate(estimator.estimators_):
         both = (X, before[:, :number])
         given = scipy.sparse.hstack(both) if scipy.sparse.issparse(X) else np.hstack(both)
-        with quiet:
-            answer = getattr(member, method)(given)
+        answer = getattr(member, method)(given)
         before[:, number] = answer if answer.ndim == 1 else answer[:, 1]
         out[:, estimator.order_[number]] = log_proba(member, given)[:, 1]
     return out

@@ -28,7 +28,7 @@ from ._classifiers import checked_smoothing, gives_log_proba, log_proba, mean, s
 from ._elementary import exp
 from ._namespace import Array, quiet, to_host
 from ._reductions import log_softmax
-from ._validation import labels
+from ._validation import labels, refuse_other_place
 
 
 def _fitted_or_not(estimator: Any) -> Any:
@@ -58,7 +58,7 @@ class _AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def _fit_inner(self, X: Any, y: Any, params: dict[str, Any]) -> None:
         checked_smoothing(self.smoothing)
         self.estimator_ = _fitted(self.estimator, X, y, self._routed(params))
-        _take_over(self, self.estimator_)
+        _take_over(self, self.estimator_, X)
 
     def _routed(self, params: dict[str, Any]) -> dict[str, Any]:
         if not get_config()["enable_metadata_routing"]:
@@ -95,11 +95,19 @@ def _fitted(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
     return clone(estimator).fit(X, y, **params)
 
 
-def _take_over(estimator: Any, inner: Any) -> None:
-    """Take over what a classifier found out of the samples."""
+def _take_over(estimator: Any, inner: Any, X: Any) -> None:
+    """Take over what a classifier found out of the samples, and keep where these lie."""
+    estimator._place = X[:0, ...] if compat.is_array_api_obj(X) else np.empty(0)
     for name in ("classes_", "n_features_in_", "feature_names_in_"):
         if hasattr(inner, name):
             setattr(estimator, name, getattr(inner, name))
+
+
+def _check(estimator: Any, X: Any, method: str) -> None:
+    """Refuse to go on without a fit, or with samples that lie elsewhere."""
+    check_is_fitted(estimator)
+    if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
+        refuse_other_place(estimator, X, method, {"the X of fit": estimator._place})
 
 
 @quiet
@@ -198,8 +206,8 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         array of shape (n_samples,)
             Entries of `classes_`.
         """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
+        _check(self, X, "predict")
+        return quiet(self.estimator_.predict)(X)
 
     @available_if(_inner_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> Any:
@@ -215,8 +223,8 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         array of shape (n_samples,) or (n_samples, n_classes)
             Its scores.
         """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X)
+        _check(self, X, "decision_function")
+        return quiet(self.estimator_.decision_function)(X)
 
     @available_if(_inner_gives_log_proba)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> Any:
@@ -232,7 +240,7 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         array of shape (n_samples, n_classes)
             Log-probabilities, the columns in the order of `classes_`.
         """
-        check_is_fitted(self)
+        _check(self, X, "predict_log_proba")
         return log_proba(self.estimator_, X, smoothing=self.smoothing)
 
     @available_if(_inner_gives_log_proba)  # type: ignore[untyped-decorator]
@@ -249,6 +257,7 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         array of shape (n_samples, n_classes)
             Probabilities, the columns in the order of `classes_`.
         """
+        _check(self, X, "predict_proba")
         return _exponentials(self.predict_log_proba(X))
 
     def __sklearn_tags__(self) -> Any:
@@ -422,7 +431,7 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         ValueError
             If the classifier has several outputs.
         """
-        check_is_fitted(self)
+        _check(self, X, "transform")
         log_p = log_proba(self.estimator_, X, smoothing=self.smoothing)
         if isinstance(log_p, list):
             raise ValueError(
@@ -619,7 +628,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         self.estimators_ = members
         names = (name for name, _ in kept)
         self.named_estimators_ = Bunch(**dict(zip(names, members, strict=True)))
-        _take_over(self, members[0])
+        _take_over(self, members[0], X)
         every = [to_host(member.classes_) for member in members]
         if any(not np.array_equal(every[0], each) for each in every):
             self.classes_ = np.unique(np.concatenate(every))
@@ -675,10 +684,10 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         array of shape (n_samples, n_classes)
             Log-probabilities, the columns in the order of `classes_`.
         """
-        check_is_fitted(self)
+        _check(self, X, "predict_log_proba")
         weights = self._weights()
         # Who weighs nothing has no veto.
-        asked = [(m, w) for m, w in zip(self.estimators_, weights, strict=True) if w]
+        asked = [(m, float(w)) for m, w in zip(self.estimators_, weights, strict=True) if w]
         members = [self._of_member(member, X) for member, _ in asked]
         if self.pool == "linear":
             return mean(members, [weight for _, weight in asked])
@@ -702,6 +711,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         array of shape (n_samples, n_classes)
             Probabilities, the columns in the order of `classes_`.
         """
+        _check(self, X, "predict_proba")
         return _exponentials(self.predict_log_proba(X))
 
     def predict(self, X: Any) -> Any:
@@ -717,6 +727,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         array of shape (n_samples,)
             Entries of `classes_`; of several that are equally probable, the first.
         """
+        _check(self, X, "predict")
         log_p = self.predict_log_proba(X)
         xp = compat.array_namespace(log_p)
         return labels(xp, self.classes_, xp.argmax(log_p, axis=1))

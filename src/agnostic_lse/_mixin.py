@@ -12,7 +12,13 @@ from sklearn.utils import get_tags
 
 from ._namespace import Array
 from ._reductions import log_softmax, logsumexp, softmax
-from ._validation import floating, is_not_numeric, labels, lies_on, number_of_classes
+from ._validation import (
+    floating,
+    is_not_numeric,
+    labels,
+    number_of_classes,
+    refuse_other_place,
+)
 
 
 class LogProbabilityMixin:
@@ -174,7 +180,7 @@ class LogProbabilityMixin:
 def _joint_log_proba(estimator: Any, X: Any, method: str) -> Array:
     """Return the host's joint log-probabilities, one column for each class."""
     if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
-        _refuse_other_namespace(estimator, X, method)
+        refuse_other_place(estimator, X, method, _arrays_of_fit(estimator))
     if not hasattr(estimator, "classes_"):
         raise NotFittedError(
             f"{type(estimator).__name__} has no classes_, since it is not fitted yet: call fit "
@@ -189,21 +195,6 @@ def _joint_log_proba(estimator: Any, X: Any, method: str) -> Array:
             f"for each of the {n_classes} classes_ were expected: return such an array."
         )
     return joint
-
-
-def _refuse_other_namespace(estimator: Any, X: Any, method: str) -> None:
-    """Refuse samples that do not lie where the arrays kept from fit do, as scikit-learn does."""
-    samples = X if compat.is_array_api_obj(X) else np.empty(0)
-    xp, device = compat.array_namespace(samples), compat.device(samples)
-    kept = _arrays_of_fit(estimator)
-    if kept and not any(lies_on(xp, device, array) for array in kept.values()):
-        name, array = next(iter(kept.items()))
-        raise ValueError(
-            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace "
-            f"and the same device as those passed to fit(), but X is a {type(X).__name__} on "
-            f"{device} and {name} a {type(array).__name__} on {compat.device(array)}: move one of "
-            "them."
-        )
 
 
 def _arrays_of_fit(estimator: Any) -> dict[str, Array]:

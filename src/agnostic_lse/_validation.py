@@ -86,6 +86,23 @@ def floating(name: str, value: Any) -> Array:
     return xp.astype(value, dtype, copy=False)
 
 
+def refuse_other_place(estimator: Any, X: Any, method: str, kept: dict[str, Array]) -> None:
+    """Refuse samples that do not lie where any of the arrays kept from fit does.
+
+    scikit-learn's own estimators do so under ``array_api_dispatch``.
+    """
+    samples = X if compat.is_array_api_obj(X) else np.empty(0)
+    xp, device = compat.array_namespace(samples), compat.device(samples)
+    if kept and not any(lies_on(xp, device, array) for array in kept.values()):
+        name, array = next(iter(kept.items()))
+        raise ValueError(
+            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace "
+            f"and the same device as those passed to fit(), but X is a {type(X).__name__} on "
+            f"{device} and {name} a {type(array).__name__} on {compat.device(array)}: move one of "
+            "them."
+        )
+
+
 def number_of_classes(estimator: Any) -> int:
     classes = estimator.classes_
     try:
