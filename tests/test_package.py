@@ -22,6 +22,7 @@ LAYERS = (
     "sklearn",
     "_metaestimators",
     "_classifiers",
+    "_losses",
     "_mixin",
     "_transformers",
     "_validation",

@@ -473,6 +473,8 @@ def constant(array: Array) -> Array:
 
 def to_host(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """Return an array as NumPy's, for what only the host can hold, such as labels of text."""
+    if isinstance(array, np.ndarray):
+        return np.asarray(array)
     if compat.is_cupy_array(array):
         return np.asarray(array.get())
     if compat.is_torch_array(array):

@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from ._namespace import (
     Array,
+    DType,
     Namespace,
     arguments,
     is_complex,
@@ -25,7 +26,7 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     _refuse_containers("X", X)
     X = real(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
     xp = compat.array_namespace(X)
-    if get_config()["assume_finite"] or _is_unread(X):
+    if get_config()["assume_finite"] or is_unread(X):
         return X
     # One pass for both: nan is not below +inf either.
     if not xp.all(X < xp.inf):
@@ -46,7 +47,7 @@ def _refuse_containers(name: str, value: Any) -> None:
     refuse_containers(name, value)
 
 
-def _is_unread(X: Array) -> bool:
+def is_unread(X: Array) -> bool:
     """Return whether the entries of an array are not known yet."""
     if compat.is_jax_array(X):
         import jax  # loaded already, since the array is its own
@@ -71,8 +72,13 @@ def real(X: Array) -> Array:
             f"X has dtype {X.dtype}, but numbers were expected: convert it to numbers, such as "
             "numbers of days."
         )
-    known = xp.__array_namespace_info__().dtypes(kind="real floating", device=compat.device(X))
-    return xp.astype(X, known.get("float64", xp.float32))
+    return xp.astype(X, widest_dtype(xp, compat.device(X)))
+
+
+def widest_dtype(xp: Namespace, device: Any) -> DType:
+    """Return float64 if the device has it, and float32 if not."""
+    known = xp.__array_namespace_info__().dtypes(kind="real floating", device=device)
+    return known.get("float64", xp.float32)
 
 
 def floating(name: str, value: Any) -> Array:

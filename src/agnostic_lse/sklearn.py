@@ -1,4 +1,4 @@
-"""Log-probabilities in scikit-learn: of its classifiers, as features, and of your own."""
+"""Log-probabilities in scikit-learn: of its classifiers, as features, and their loss."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ._metaestimators import (
     LogProbabilityClassifier,
     LogProbabilityTransformer,
 )
+from ._losses import log_loss, neg_log_loss_scorer
 from ._mixin import LogProbabilityMixin
 from ._transformers import LogSoftmaxTransformer, LogSumExpTransformer
 
@@ -29,7 +30,9 @@ __all__ = [
     "LogProbabilityTransformer",
     "LogSoftmaxTransformer",
     "LogSumExpTransformer",
+    "log_loss",
     "log_proba",
     "log_proba_source",
+    "neg_log_loss_scorer",
     "register_log_proba",
 ]
