@@ -23,6 +23,7 @@ LAYERS = (
     "_metaestimators",
     "_classifiers",
     "_losses",
+    "_mixtures",
     "_mixin",
     "_transformers",
     "_validation",

@@ -21,6 +21,7 @@ from ._metaestimators import (
 )
 from ._losses import log_loss, neg_log_loss_scorer
 from ._mixin import LogProbabilityMixin
+from ._mixtures import log_responsibilities
 from ._transformers import LogSoftmaxTransformer, LogSumExpTransformer
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "log_loss",
     "log_proba",
     "log_proba_source",
+    "log_responsibilities",
     "neg_log_loss_scorer",
     "register_log_proba",
 ]
