@@ -14,12 +14,12 @@ except ModuleNotFoundError as error:
     ) from None
 
 from ._classifiers import log_proba, log_proba_source, register_log_proba
+from ._losses import log_loss, neg_log_loss_scorer
 from ._metaestimators import (
     LogPoolClassifier,
     LogProbabilityClassifier,
     LogProbabilityTransformer,
 )
-from ._losses import log_loss, neg_log_loss_scorer
 from ._mixin import LogProbabilityMixin
 from ._mixtures import log_responsibilities
 from ._transformers import LogSoftmaxTransformer, LogSumExpTransformer
