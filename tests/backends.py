@@ -175,6 +175,14 @@ class ReadOnlyNumPy(ModuleType):
         return read_only
 
 
+def available_package(name: str) -> Any:
+    """Return a package that only some tests need, or skip the test, as for a backend."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        lacking(f"{name} is not installed ({error})")
+
+
 def make_array(library: Backend, xp: Any, values: npt.ArrayLike, dtype: str | None = None) -> Any:
     """Return values as an array of the backend: float64 for Python floats, Dask in small chunks."""
     on_host = np.asarray(values) if dtype in (None, "bfloat16") else np.asarray(values, dtype=dtype)

@@ -51,7 +51,6 @@ from sklearn.linear_model import (
     RidgeClassifier,
     SGDClassifier,
 )
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -428,12 +427,22 @@ def _label_propagation(estimator: Any, X: Any) -> Table:
         neighbours = estimator.nn_fit.kneighbors(X, return_distance=False)
         weights = [[(int(i), mp.mpf(1)) for i in row] for row in neighbours]
     elif estimator.kernel == "rbf":
-        # The exponents are scores, as the float64 numbers that scikit-learn takes exp of
-        exponents = euclidean_distances(estimator.X_, X, squared=True)
-        exponents *= -estimator.gamma
+        # Exponents from exact distances: the float64 numbers that scikit-learn takes exp of are off
+        # by half a unit of millions for rows that are far away
+        gamma = _exactly(estimator.gamma)
+        rows = [[_exactly(value) for value in row] for row in np.asarray(X)]
+        known = [[_exactly(value) for value in row] for row in np.asarray(estimator.X_)]
         weights = [
-            [(i, mp.exp(_exactly(exponent))) for i, exponent in enumerate(column)]
-            for column in exponents.T
+            [
+                (
+                    i,
+                    mp.exp(
+                        -gamma * _total([(a - b) ** 2 for a, b in zip(row, other, strict=True)])
+                    ),
+                )
+                for i, other in enumerate(known)
+            ]
+            for row in rows
         ]
     else:
         weights = [
@@ -591,14 +600,16 @@ def _calibrated_member(member: Any, X: Any) -> Table:
     by_probability = not hasattr(inner, "decision_function")
     if by_probability:
         scores = np.asarray(inner.predict_proba(X))
-        if len(inner.classes_) == 2:
+        # Temperatures take both columns: scikit-learn makes the first anew, as 1 - p, which is that
+        # but for rounding
+        if len(inner.classes_) == 2 and member.method != "temperature":
             scores = scores[:, 1:]
     else:
         scores = np.asarray(inner.decision_function(X))
         if scores.ndim == 1:
             scores = scores[:, np.newaxis]
     if member.method == "temperature":
-        return _tempered(member.calibrators[0].beta_, scores, by_probability and n_classes == 2)
+        return _tempered(member.calibrators[0].beta_, scores)
 
     def calibrated(calibrator: Any, score: Any) -> Pair:
         if member.method == "isotonic":
@@ -623,13 +634,11 @@ def _calibrated_member(member: Any, X: Any) -> Table:
     return table
 
 
-def _tempered(beta: Any, scores: Any, of_second_class: bool) -> Table:
+def _tempered(beta: Any, scores: Any) -> Table:
     factor = _exactly(beta)
-    if scores.shape[1] == 1 and not of_second_class:
+    if scores.shape[1] == 1:
         # The softmax of -d and d
         return _two_classes([_logistic(2 * factor * _exactly(row[0])) for row in scores])
-    if of_second_class:
-        scores = np.hstack([1 - scores, scores])
     # scikit-learn looks at the whole batch to tell probabilities from scores
     looks_like_probabilities = bool(
         np.all((scores >= 0) & (scores <= 1)) and np.all(np.isclose(np.sum(scores, axis=1), 1.0))
@@ -1115,7 +1124,7 @@ def disagreement(estimator: Any, X: Any, reference: Any) -> float:
 
     Where they are between 1e-10 and 1 - 1e-10, are not uniform by underflow, and beyond what
     scikit-learn's own rounding of 1 - p can make of them, or that of the sum of the large
-    coefficients in Gaussian processes.
+    coefficients in Gaussian processes, or of the logarithm of 1 - p + 1e-12 for a temperature.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -1124,6 +1133,7 @@ def disagreement(estimator: Any, X: Any, reference: Any) -> float:
             probabilities = np.where(left_out[:, np.newaxis], np.nan, probabilities)
         probabilities = _flat(probabilities)
     rounding = 2e-12 if "GaussianProcess" in type(estimator).__name__ else 8 * 2.0**-53
+    rounding = 1e-8 if getattr(estimator, "method", None) == "temperature" else rounding
     inside = (probabilities > 1e-10) & (probabilities < 1 - 1e-10)
     actual, expected = probabilities[inside], np.exp(_flat(reference)[inside])
     if not actual.size:

@@ -16,9 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import array_api_compat as compat
 import numpy as np
 import scipy.sparse
-from scipy.spatial.distance import cdist
 from scipy.special import expit
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import validate_data
@@ -410,10 +408,12 @@ def _label_propagation(estimator: Any, X: Any) -> Array:
     if estimator.kernel != "rbf":
         return _logarithm(estimator, X)
     X = validate_data(estimator, X, accept_sparse=True, reset=False)
-    sparse = scipy.sparse.issparse(X) or scipy.sparse.issparse(estimator.X_)
-    # From differences: those of squares would lose digits of samples that are far from 0.
-    distances = euclidean_distances(X, estimator.X_) if sparse else cdist(X, estimator.X_)
-    log_weights = -estimator.gamma * distances**2
+    # Of |x - y|**2, which may be millions, |x|**2 is common to all and left out. What is left is
+    # taken from near the samples that are known, and counts by its distance from the largest.
+    centre = np.asarray(estimator.X_.mean(axis=0)).reshape(1, -1)
+    known = np.asarray(estimator.X_ - centre)
+    nearness = 2 * np.asarray(X - centre) @ known.T - np.sum(known**2, axis=1)
+    log_weights = estimator.gamma * (nearness - np.max(nearness, axis=1, keepdims=True))
     return log_softmax(logmatmulexp(log_weights, _log(estimator.label_distributions_)), axis=1)
 
 
@@ -488,7 +488,7 @@ def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
     if member.method == "temperature":
         return _tempered(member.calibrators[0], scores, scored)
     binary = count == 2
-    if binary and scores.ndim == 2:
+    if scores.shape[1:] == (2,):
         scores = scores[:, 1]
     columns = [scores] if scores.ndim == 1 else list(scores.T)
     pairs = list(zip(member.calibrators, columns, strict=True))
