@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint accuracy bench bench-gpu clean
+.PHONY: demo test test-oldest lint accuracy bench bench-gpu clean
 
 demo: $(READY)
 	@$(call notice,its line of the demo is)
@@ -13,6 +13,17 @@ demo: $(READY)
 test: $(READY)
 	@$(call notice,its tests are)
 	$(BIN)/python -m pytest -n auto
+
+# The estimators once more, with the oldest scikit-learn that they promise to work with; its own use of
+# SciPy is what newer ones warn of.
+test-oldest:
+	$(PYTHON) -m venv $(VENV)-oldest
+	@$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+	  scikit-learn==1.6.1 'scipy<1.16' array-api-strict hypothesis ml_dtypes mpmath pandas polars \
+	  pytest pytest-xdist
+	$(VENV)-oldest/bin/python -m pytest -n auto tests/test_sklearn.py tests/test_classifiers.py \
+	  tests/test_metaestimators.py tests/test_losses.py tests/test_mixtures.py \
+	  -k 'not TestOtherPackages'
 
 # Measures the largest errors beside those of other libraries, in half an hour and 8 GB of memory.
 accuracy: $(READY)
@@ -43,7 +54,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 notice = $(BIN)/python -c 'import torch' 2>/dev/null || \
   echo "PyTorch is not installed in $(VENV), so $(1) left out: to add it, install the build of your" \

@@ -49,7 +49,7 @@ X, Y = load_iris(return_X_y=True)
 INF = math.inf
 CASES = [(n, name) for n in (2, 3) for name, _ in cases(n)]
 # Its own predict_proba sums coefficients of some thousands, which nothing better is known of.
-OPAQUE_ERROR = 1e-10
+OPAQUE_ERROR = 1e-9
 # What scikit-learn itself warns of, on purpose
 OUTLIERS = "ignore:Outlier label .* is not in training classes:UserWarning"
 
@@ -82,6 +82,8 @@ class TestEveryClassifier:
             pairs = zip(flat(log_proba(estimator, rows)), flat(reference), strict=True)
             for out, true in pairs:
                 assert out.shape == true.shape
+                # Rows of which all probabilities are 0 have none, or in older versions nan.
+                true[np.isnan(true) & np.isneginf(out)] = -INF
                 np.testing.assert_allclose(out, true, rtol=rtol, atol=0)
 
     def test_the_reference_is_scikit_learns(
@@ -323,7 +325,10 @@ def test_sparse_samples() -> None:
 
 
 def test_float32_stays() -> None:
-    estimator = LogisticRegression(max_iter=1000).fit(X.astype("float32"), Y)
+    estimator = LogisticRegression(max_iter=1000).fit(X, Y)
+    estimator.coef_, estimator.intercept_ = (
+        each.astype("float32") for each in (estimator.coef_, estimator.intercept_)
+    )
     assert log_proba(estimator, X.astype("float32")).dtype == "float32"
 
 
