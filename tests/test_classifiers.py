@@ -344,8 +344,11 @@ BOOSTERS = {
     "catboost": (
         "CatBoostClassifier",
         {
-            **{"iterations": 300, "learning_rate": 1.0, "l2_leaf_reg": 1e-9},
-            **{"verbose": False, "allow_writing_files": False},
+            "iterations": 300,
+            "learning_rate": 1.0,
+            "l2_leaf_reg": 1e-9,
+            "verbose": False,
+            "allow_writing_files": False,
         },
     ),
 }

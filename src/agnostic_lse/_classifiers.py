@@ -314,7 +314,12 @@ def _columns(*columns: Array) -> Array:
 
 def _logistic(scores: Array) -> Array:
     """Return those of two classes from the scores of the second."""
-    return _columns(log_expit(-scores), log_expit(scores))
+    xp = compat.array_namespace(scores)
+    size = xp.abs(scores)
+    likely = log_expit(size)
+    # log(1 - p) is log(p) less the score, and nothing cancels, since both are negative.
+    unlikely, of_second = likely - size, scores >= 0
+    return _columns(xp.where(of_second, unlikely, likely), xp.where(of_second, likely, unlikely))
 
 
 def _softmax(scores: Array) -> Array:
