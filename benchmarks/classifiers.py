@@ -11,14 +11,17 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # before SciPy is imported
 
+import array_api_compat as compat
 import mpmath as mp
 import numpy as np
 import sklearn
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
@@ -48,7 +51,9 @@ from agnostic_lse.sklearn import (
 )
 from benchmarks.measure import Progress
 from benchmarks.report import ROOT
+from tests.backends import make_array
 from tests.classifier_references import cases, fit_case, near_and_far, reference_log_proba
+from tests.test_metaestimators import DISPATCHING, RUNS, pipelines, run
 
 PAGE = ROOT / "docs" / "classifiers.md"
 ROWS = 100_000
@@ -192,18 +197,42 @@ def cross_validation() -> Iterator[str]:
             yield table_row([title, name, f"{theirs:.6f}", f"{ours:.6f}"])
 
 
+def namespaces() -> Iterator[str]:
+    """Give the lines of the table over array libraries."""
+    yield table_row(["after StandardScaler", *RUNS])
+    yield "|---|" + "---|" * len(RUNS)
+    X, y = load_iris(return_X_y=True)
+    for name in DISPATCHING:
+        cells = []
+        for backend in RUNS:
+            if backend.missing():
+                cells.append("not tried: none here")
+                continue
+            place = partial(make_array, backend, backend.namespace())
+            with warnings.catch_warnings(), config_context(array_api_dispatch=True):
+                warnings.simplefilter("ignore")
+                outs = [run(clone(model), place(X), place(y)) for model in pipelines(name)]
+            stays = all(
+                compat.array_namespace(out) is compat.array_namespace(place(X))
+                and compat.device(out) == compat.device(place(X))
+                for out in outs
+            )
+            cells.append("stays" if stays else "leaves")
+        yield table_row([name, *cells])
+
+
 def overhead() -> Iterator[str]:
     """Give the lines of the table over times, the least of seven in turn."""
     yield table_row(["classifier", "classes", "scikit-learn", "log_proba", "ratio"])
     yield "|---|--:|--:|--:|--:|"
+    ways: tuple[Callable[[Any, Any], Any], ...] = (own, log_proba)
     for n_classes in (2, 5):
         X, y = make_classification(ROWS, 20, n_informative=10, n_classes=n_classes, random_state=0)
-        models: list[Any] = [LogisticRegression(), HistGradientBoostingClassifier(max_iter=50)]
-        for model in models:
+        for model in (LogisticRegression(), HistGradientBoostingClassifier(max_iter=50)):
             model.fit(X[:5000], y[:5000])
             best = [np.inf, np.inf]
             for _ in range(7):
-                for i, way in enumerate((own, log_proba)):
+                for i, way in enumerate(ways):
                     start = time.perf_counter()
                     way(model, X)
                     best[i] = min(best[i], time.perf_counter() - start)
@@ -220,7 +249,7 @@ ten thousand times their spread (far), with two and three classes. Each cell cou
 -inf or nan: scikit-learn's → ours, which all are -inf in truth. Where scikit-learn has no
 `predict_log_proba`, the logarithm of its `predict_proba` stands for it. *Off* is the largest
 relative difference of ours from a reference of 60 digits, made from the same scores. Gaussian
-processes sum coefficients of some thousands in `predict_proba`, of which nothing better is known.""",
+processes sum coefficients of some thousands in `predict_proba`; nothing better is known.""",
     ),
     "The less probable class": (
         complements,
@@ -234,6 +263,13 @@ probable one, for `LogisticRegression`:""",
 `check_estimator`, those of array namespaces among them. Out of fold, `fit_transform` differs from
 `transform` on purpose. `GaussianNB` itself takes no samples and classes from two namespaces. The
 first two transformers keep no arrays from their fit, so that they need not refuse others.""",
+    ),
+    "Namespaces": (
+        namespaces,
+        """\
+Under `array_api_dispatch`, a `StandardScaler` and a classifier in `LogProbabilityClassifier`,
+`LogPoolClassifier` and `LogProbabilityTransformer`, out of fold too, from samples to
+log-probabilities and predictions. The rest of scikit-learn does not run on JAX and Dask, whoever is at the end.""",
     ),
     "Cross-validation": (
         cross_validation,

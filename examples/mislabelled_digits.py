@@ -5,8 +5,6 @@ Run it from a checkout: ``python examples/mislabelled_digits.py``
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -14,17 +12,9 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from agnostic_lse.sklearn import LogProbabilityMixin, log_loss
+from agnostic_lse.sklearn import LogProbabilityClassifier, log_loss
 
 N_WRONG = 10
-
-
-class ExactRegression(LogProbabilityMixin, LogisticRegression):  # type: ignore[misc]
-    """Logistic regression that hands its scores, not its probabilities, to the mixin."""
-
-    def predict_joint_log_proba(self, X: Any) -> Any:
-        """Return the scores: the log-probabilities up to a constant for each row."""
-        return self.decision_function(X)
 
 
 def main() -> None:
@@ -35,8 +25,9 @@ def main() -> None:
     y = truth.copy()
     y[wrong] = (truth[wrong] + rng.integers(1, 10, N_WRONG)) % 10
     # With hardly any penalty the regression is sure of itself: many probabilities are exactly 0.
-    model = make_pipeline(StandardScaler(), ExactRegression(C=1e6, max_iter=5000))
-    log_proba = cross_val_predict(model, X, y, cv=5, method="predict_log_proba")
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1e6, max_iter=5000))
+    exact = LogProbabilityClassifier(model)
+    log_proba = cross_val_predict(exact, X, y, cv=5, method="predict_log_proba")
     own = np.arange(len(y)), y
     loss = -log_proba[own]
     clipped = -np.log(np.clip(np.exp(log_proba[own]), 2.0**-52, 1))

@@ -69,6 +69,14 @@ def test_theirs_is_not(demo: Any, model: str) -> None:
     assert not np.isfinite(bright[5])  # and 1.8 has nan
 
 
+@pytest.mark.parametrize("model", ["LogisticRegression", "SGDClassifier", "MLPClassifier"])
+def test_theirs_is_once_wrapped(demo: Any, model: str) -> None:
+    (wrapped,) = rows(demo[0], f"wrapped {model}")
+    assert wrapped[1] == wrapped[2] == wrapped[3] == 0
+    assert wrapped[0] == rows(demo[0], model)[1][0]
+    assert np.isfinite(wrapped[5])
+
+
 def test_same_weights(demo: Any) -> None:
     ours, theirs = rows(demo[0], "SoftmaxRegression"), rows(demo[0], "LogisticRegression")
     for mine, other in zip(ours, theirs, strict=True):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import pickle
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import array_api_compat as compat
@@ -47,6 +49,7 @@ from agnostic_lse.sklearn import (
 from tests.backends import Backend, to_numpy
 
 INF = math.inf
+ROOT = Path(__file__).parents[1]
 X, Y = load_iris(return_X_y=True)
 NAMES = np.asarray(load_iris().target_names)[Y]
 FAR = X * 1e4
@@ -233,6 +236,12 @@ class TestLogProbabilityTransformer:
             model.fit(samples, labels).transform(samples)
 
 
+def test_example(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / "stacking.py"), run_name="__main__")
+    losses = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:]]
+    assert losses[0] < losses[1]
+
+
 class TestLogPoolClassifier:
     @pytest.mark.parametrize("pool", ["linear", "log"])
     @pytest.mark.parametrize("weights", [None, [3, 1], [0, 2]])
@@ -343,6 +352,27 @@ DISPATCHING = {
 RUNS = (Backend.STRICT, Backend.STRICT_DEVICE1, Backend.TORCH, Backend.TORCH_CUDA, Backend.CUPY)
 
 
+def pipelines(name: str) -> list[Any]:
+    inner = DISPATCHING[name][0]
+    return [
+        make_pipeline(StandardScaler(), LogProbabilityClassifier(inner)),
+        LogProbabilityClassifier(make_pipeline(StandardScaler(), inner)),
+        make_pipeline(StandardScaler(), LogPoolClassifier([("a", inner), ("b", inner)])),
+        make_pipeline(StandardScaler(), LogProbabilityTransformer(inner)),
+        make_pipeline(StandardScaler(), LogProbabilityTransformer(inner, cv=3)),
+    ]
+
+
+def run(model: Any, samples: Any, targets: Any) -> Any:
+    """Fit a pipeline, and return its log-probabilities of the samples."""
+    if hasattr(model, "transform"):
+        return model.fit_transform(samples, targets)
+    fitted = model.fit(samples, targets)
+    predicted = fitted.predict(samples)
+    assert compat.array_namespace(predicted) is compat.array_namespace(samples)
+    return fitted.predict_log_proba(samples)
+
+
 # StandardScaler's own, by 0 / 0, in array-api-strict
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
 @pytest.mark.usefixtures("dispatch")
@@ -350,16 +380,6 @@ RUNS = (Backend.STRICT, Backend.STRICT_DEVICE1, Backend.TORCH, Backend.TORCH_CUD
 @pytest.mark.parametrize("name", DISPATCHING)
 class TestNamespaces:
     """A pipeline of what scikit-learn runs in a namespace stays there from end to end."""
-
-    def pipelines(self, name: str) -> list[Any]:
-        inner = DISPATCHING[name][0]
-        return [
-            make_pipeline(StandardScaler(), LogProbabilityClassifier(inner)),
-            LogProbabilityClassifier(make_pipeline(StandardScaler(), inner)),
-            make_pipeline(StandardScaler(), LogPoolClassifier([("a", inner), ("b", inner)])),
-            make_pipeline(StandardScaler(), LogProbabilityTransformer(inner)),
-            make_pipeline(StandardScaler(), LogProbabilityTransformer(inner, cv=3)),
-        ]
 
     def test_stays(self, library: Backend, array: Any, name: str, n_classes: int) -> None:
         if library not in RUNS:
@@ -369,7 +389,7 @@ class TestNamespaces:
             pytest.skip(f"scikit-learn {sklearn.__version__} does not dispatch {name}")
         rows = slice(50 * n_classes)
         samples, targets = array(X[rows]), array(Y[rows])
-        for model in self.pipelines(name):
+        for model in pipelines(name):
             with config_context(array_api_dispatch=False):
                 expected = clone(model)
                 out_on_host = run(expected, X[rows], Y[rows])
@@ -377,12 +397,3 @@ class TestNamespaces:
             assert compat.array_namespace(out) is compat.array_namespace(samples)
             assert compat.device(out) == compat.device(samples)
             np.testing.assert_allclose(to_numpy(out), out_on_host, rtol=1e-3, atol=1e-6)
-
-
-def run(model: Any, samples: Any, targets: Any) -> Any:
-    if hasattr(model, "transform"):
-        return model.fit_transform(samples, targets)
-    fitted = model.fit(samples, targets)
-    predicted = fitted.predict(samples)
-    assert compat.array_namespace(predicted) is compat.array_namespace(samples)
-    return fitted.predict_log_proba(samples)
