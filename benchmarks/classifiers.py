@@ -269,7 +269,8 @@ first two transformers keep no arrays from their fit, so that they need not refu
         """\
 Under `array_api_dispatch`, a `StandardScaler` and a classifier in `LogProbabilityClassifier`,
 `LogPoolClassifier` and `LogProbabilityTransformer`, out of fold too, from samples to
-log-probabilities and predictions. The rest of scikit-learn does not run on JAX and Dask, whoever is at the end.""",
+log-probabilities and predictions. The rest of scikit-learn does not run on JAX and Dask, whoever is
+at the end.""",
     ),
     "Cross-validation": (
         cross_validation,
