@@ -121,6 +121,7 @@ class TestLogProbabilityClassifier:
         assert model.n_features_in_ == 4
         with pytest.raises(ValueError, match="feature names"):
             model.predict_log_proba(frame[list("dcba")])
+        assert not hasattr(model.fit(X, NAMES), "feature_names_in_")
 
     def test_searches_and_cross_validation(self) -> None:
         search = GridSearchCV(

@@ -99,6 +99,7 @@ def _take_over(estimator: Any, inner: Any, X: Any) -> None:
     """Take over what a classifier found out of the samples, and keep where these lie."""
     estimator._place = X[:0, ...] if compat.is_array_api_obj(X) else np.empty(0)
     for name in ("classes_", "n_features_in_", "feature_names_in_"):
+        vars(estimator).pop(name, None)  # of an earlier fit
         if hasattr(inner, name):
             setattr(estimator, name, getattr(inner, name))
 
