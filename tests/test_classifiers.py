@@ -13,13 +13,21 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -194,6 +202,11 @@ class TestSubclasses:
             np.log(p, out=expected, where=p > 0)
         np.testing.assert_allclose(out, expected, rtol=1e-12)
 
+    def test_parameters_set_after_the_fit_count_for_nothing(self) -> None:
+        model = GradientBoostingClassifier(n_estimators=5).fit(X[:100], Y[:100])
+        before = log_proba(model, X)
+        np.testing.assert_array_equal(log_proba(model.set_params(loss="exponential"), X), before)
+
     def test_methods_of_an_instance_count_too(self) -> None:
         estimator = LogisticRegression(max_iter=1000).fit(X, Y)
         estimator.decision_function = lambda X: np.zeros((len(X), 3))
@@ -229,6 +242,38 @@ class TestRegister:
         estimator = GaussianNB().fit(X, Y)
         assert log_proba(estimator, X[:1]).tolist() == [[-1.0, -1.0]]
         assert log_proba(make_pipeline(StandardScaler(), estimator).fit(X, Y), X[:1])[0, 0] == -1
+
+    @pytest.mark.parametrize(
+        ("given", "error", "sentence"),
+        [
+            (
+                np.array([["a"]], object),
+                TypeError,
+                "the rule of GaussianNB is a ndarray of dtype object",
+            ),
+            (np.ones((2, 2), complex), TypeError, "complex"),
+            (np.zeros(2), ValueError, r"^the rule of GaussianNB gave shape \(2,\), but one row"),
+            (None, TypeError, "the rule of GaussianNB"),
+        ],
+    )
+    def test_what_a_rule_gives_is_checked(self, given: Any, error: Any, sentence: str) -> None:
+        register_log_proba(GaussianNB)(lambda *_: given)
+        with pytest.raises(error, match=sentence):
+            log_proba(GaussianNB().fit(X, Y), X, smoothing=0.1)
+
+    def test_a_rule_may_give_several_outputs_or_a_list(self) -> None:
+        register_log_proba(GaussianNB)(lambda *_: [np.zeros((1, 2)), np.zeros((1, 3))])
+        assert [each.shape for each in log_proba(GaussianNB(), X)] == [(1, 2), (1, 3)]
+        register_log_proba(GaussianNB)(lambda *_: [[-1.0, -2.0]])
+        assert log_proba(GaussianNB(), X).tolist() == [[-1.0, -2.0]]
+
+    def test_refuses_what_cannot_be_read(self) -> None:
+        with pytest.raises(TypeError, match=r"^reads is 'predict', but a sequence of names"):
+            register_log_proba(GaussianNB, reads="predict")
+        with pytest.raises(ValueError, match=r"^reads has 'nothing', which is no method of Gauss"):
+            register_log_proba(GaussianNB, reads=["nothing"])
+        with pytest.raises(TypeError, match=r"^3 was decorated, but a function"):
+            register_log_proba(GaussianNB)(3)  # type: ignore[type-var]
 
     def test_refuses_what_is_no_class(self) -> None:
         with pytest.raises(TypeError, match=r"^cls is a GaussianNB, but a class of classifiers"):
@@ -276,9 +321,30 @@ class TestWhatIsRefused:
         with pytest.raises(TypeError, match="has no predict_proba, but a classifier that gives"):
             log_proba(estimator.fit(X, Y), X)
 
-    def test_not_a_classifier(self) -> None:
+    @pytest.mark.parametrize("function", [lambda it: log_proba(it, X), log_proba_source])
+    def test_not_a_classifier(self, function: Any) -> None:
         with pytest.raises(TypeError, match=r"^3 has no predict_proba"):
-            log_proba(3, X)
+            function(3)
+
+    def test_weights_that_sum_to_nothing(self) -> None:
+        members = [("a", GaussianNB()), ("b", GaussianNB())]
+        model = VotingClassifier(members, voting="soft", weights=[0, 0]).fit(X, Y)
+        with pytest.raises(ValueError, match=r"^weights of the VotingClassifier are .*, which sum"):
+            log_proba(model, X)
+
+    def test_chains_of_classes(self) -> None:
+        model = ClassifierChain(GaussianNB()).fit(X, np.stack([Y, Y], axis=1))
+        with pytest.raises(ValueError, match=r"^GaussianNB in the ClassifierChain has 3"):
+            log_proba(model, X)
+
+    def test_temperatures_without_some_class(self) -> None:
+        try:
+            model = CalibratedClassifierCV(GaussianNB(), method="temperature", cv=KFold(3))
+            model.fit(X, Y)
+        except ValueError:
+            pytest.skip("scikit-learn before 1.8 has no temperature")
+        with pytest.raises(ValueError, match=r"^a member of the Calib.* has seen 2 of 3 classes"):
+            log_proba(model, X)
 
     @pytest.mark.parametrize(
         "estimator",
@@ -290,12 +356,17 @@ class TestWhatIsRefused:
             KNeighborsClassifier(),
             BaggingClassifier(),
             LogProbabilityClassifier(GaussianNB()),
+            StackingClassifier([("a", GaussianNB())]),
+            MLPClassifier(),
+            OneVsRestClassifier(GaussianNB()),
         ],
         ids=lambda estimator: type(estimator).__name__,
     )
     def test_not_fitted(self, estimator: Any) -> None:
-        with pytest.raises((NotFittedError, AttributeError)):
+        with pytest.raises(NotFittedError):
             log_proba(estimator, X)
+        with pytest.raises(NotFittedError):
+            log_proba_source(estimator)
 
 
 def test_sources_name_each_member_once() -> None:
@@ -388,6 +459,27 @@ class TestOtherPackages:
             return
         estimator = cls(**options, **other).fit(X, Y if package != "xgboost" else Y > 0)
         assert log_proba_source(estimator).endswith(("predict_proba", "predict_log_proba"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_labels_of_xgboost() -> None:
+    cls = available_package("xgboost").XGBClassifier
+    samples, labels = make_multilabel_classification(random_state=0)
+    model = cls(n_estimators=5).fit(samples, labels)
+    p = model.predict_proba(samples)
+    np.testing.assert_allclose(np.exp(log_proba(model, samples)), p, rtol=1e-5)
+    out = np.exp(log_proba(model, samples, smoothing=0.5))
+    np.testing.assert_allclose(out, 0.5 * p + 0.25, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("boosting", ["boosting", "boosting_type"])
+def test_forests_of_lightgbm(boosting: str, n_classes: int) -> None:
+    cls = available_package("lightgbm").LGBMClassifier
+    options = {boosting: "rf", "bagging_freq": 1, "bagging_fraction": 0.5, "verbose": -1}
+    model = cls(n_estimators=5, **options).fit(X[: 50 * n_classes], Y[: 50 * n_classes])
+    np.testing.assert_allclose(np.exp(log_proba(model, X)), model.predict_proba(X), rtol=1e-12)
 
 
 def test_nothing_is_imported_for_a_rule() -> None:

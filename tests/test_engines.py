@@ -394,6 +394,25 @@ class TestNarrow:
             assert plain.normalised(x, (1,), True, state) is None
 
 
+class TestManySmallTerms:
+    """Terms below the leading digits of the peak's, of which many make most of a sum."""
+
+    @pytest.mark.parametrize("kind", ["host", "off"])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("n", [500, 3072, 32_768])
+    def test_are_not_rounded_in_order(self, n: int, dtype: str, kind: str) -> None:
+        if kind == "host":
+            available(Backend.NUMPY_KERNELS)
+        eps = float(np.finfo(dtype).eps)
+        for peak in np.random.default_rng(n).uniform(0.9, 1.3, 20) * -np.log(eps) / 2:
+            x = np.zeros(n, dtype)
+            x[0] = peak
+            true = 1 / (np.exp(np.longdouble(x[0])) + (n - 1))
+            with agnostic_lse.kernels(kind):
+                assert abs(softmax(x)[1] / true - 1) < 2.5 * eps
+                assert abs(logsumexp(x) / -np.log(true) - 1) < 2 * eps
+
+
 LARGEST = np.finfo(float).max
 
 

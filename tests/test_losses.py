@@ -364,7 +364,7 @@ class TestLabels:
             ([0, 1], [-1.0, -2.0], {"sample_weight": ["1", "2"]}, "sample_weight has dtype <U1"),
             (np.asarray([0, "a"], dtype=object), [-1.0, -2.0], {}, "y_true has labels that cannot"),
             (np.asarray([0, 1], dtype=object), [-1.0, -2.0], {"labels": ["a", "b"]},
-             "y_true has dtype object and the labels [a, b] have dtype <U1"),
+             "y_true has dtype object and the labels ['a', 'b'] have dtype <U1"),
         ],
     )  # fmt: skip
     def test_refused_kinds(self, y: Any, log_proba: Any, options: Any, match: str) -> None:

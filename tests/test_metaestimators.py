@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import pickle
 import runpy
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,21 +18,23 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn import config_context
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
     ShuffleSplit,
     cross_val_predict,
     cross_val_score,
 )
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline, make_union
@@ -51,6 +55,22 @@ from tests.backends import Backend, to_numpy
 INF = math.inf
 ROOT = Path(__file__).parents[1]
 X, Y = load_iris(return_X_y=True)
+
+
+class InOrderOfAppearance(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gaussian naive Bayes whose classes are not sorted."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        y = np.asarray(y)
+        self.inner_ = GaussianNB().fit(X, y)
+        self.classes_ = y[np.sort(np.unique(y, return_index=True)[1])]
+        self.order_ = np.searchsorted(self.inner_.classes_, self.classes_)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.inner_.predict_proba(X)[:, self.order_]
+
+
 NAMES = np.asarray(load_iris().target_names)[Y]
 FAR = X * 1e4
 LINEAR = LogisticRegression(max_iter=1000)
@@ -163,6 +183,37 @@ class TestLogProbabilityClassifier:
             with pytest.raises(Exception, match="sample_weight"):
                 LogProbabilityClassifier(LINEAR).fit(X, Y, sample_weight=weights)
 
+    def test_scores_as_the_one_inside(self) -> None:
+        search = GridSearchCV(LINEAR, {"C": [1.0]}, scoring="neg_log_loss")
+        model = LogProbabilityClassifier(search).fit(X, NAMES)
+        assert model.score(X, NAMES) == model.estimator_.score(X, NAMES) < 0
+        weights = np.linspace(0, 1, len(Y))
+        plain = LogProbabilityClassifier(GaussianNB()).fit(X, Y)
+        expected = plain.estimator_.score(X, Y, sample_weight=weights)
+        assert plain.score(X, Y, sample_weight=weights) == expected
+        with config_context(enable_metadata_routing=True):
+            asks = GaussianNB().set_score_request(sample_weight=True)
+            routed = LogProbabilityClassifier(asks).fit(X, Y)
+            assert routed.score(X, Y, sample_weight=weights) == expected
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            LogProbabilityClassifier(GaussianNB()),
+            LogProbabilityTransformer(GaussianNB()),
+            LogPoolClassifier([("a", GaussianNB())]),
+        ],
+        ids=lambda model: type(model).__name__,
+    )
+    def test_samples_are_not_kept(self, model: Any) -> None:
+        samples = X.copy()
+        fitted = clone(model).fit(samples, Y)
+        still_there = weakref.ref(samples)
+        del samples
+        gc.collect()
+        assert still_there() is None
+        assert fitted.n_features_in_ == 4
+
     def test_html_and_pickle(self) -> None:
         model = LogProbabilityClassifier(make_pipeline(StandardScaler(), LINEAR)).fit(X, NAMES)
         assert "StandardScaler" in estimator_html_repr(model)
@@ -228,13 +279,27 @@ class TestLogProbabilityTransformer:
             routed = clone(model).set_params(estimator=asks)
             np.testing.assert_array_equal(routed.fit_transform(X, Y, sample_weight=weights), out)
 
+    def test_smoothing_of_labels_is_that_of_transform(self) -> None:
+        samples, labels = make_multilabel_classification(random_state=0)
+        options = {"cv": KFold(2, shuffle=True, random_state=0), "smoothing": 0.999}
+        model = LogProbabilityTransformer(OneVsRestClassifier(LINEAR), **options)
+        out = np.exp(model.fit_transform(samples, labels))
+        np.testing.assert_allclose(out, np.exp(model.transform(samples)), atol=0.01)
+        np.testing.assert_allclose(out, 0.5, atol=0.01)
+
+    def test_groups_by_a_list_of_splits(self) -> None:
+        splits = list(GroupKFold(3).split(X, Y, np.arange(150) % 10))
+        out = LogProbabilityTransformer(GaussianNB(), cv=splits).fit_transform(X, Y)
+        assert out.shape == (150, 3)
+
     def test_refusals(self) -> None:
-        with pytest.raises(ValueError, match=r"^cv=.* holds out .* but each exactly once was"):
+        with pytest.raises(ValueError, match=r"^cv holds out .* but each exactly once was"):
             LogProbabilityTransformer(LINEAR, cv=ShuffleSplit(2)).fit_transform(X, Y)
         samples, labels = make_multilabel_classification(random_state=0, n_classes=2)
         model = LogProbabilityTransformer(MultiOutputClassifier(LINEAR))
         with pytest.raises(ValueError, match=r"^MultiOutputClassifier has 2 outputs, but classes"):
-            model.fit(samples, labels).transform(samples)
+            model.fit(samples, labels)
+        assert not hasattr(model, "estimator_")
 
 
 def test_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,7 +340,7 @@ class TestLogPoolClassifier:
         pair = [("never", never), ("linear", LINEAR)]
         pooled = LogPoolClassifier(pair, pool="log").fit(X, NAMES)
         np.testing.assert_array_equal(pooled.predict_log_proba(X), [[0, -INF, -INF]] * 150)
-        pooled.set_params(weights=[0, 1])
+        pooled.set_params(weights=[0, 1]).fit(X, NAMES)
         alone = log_proba(pooled.estimators_[1], X)
         np.testing.assert_allclose(pooled.predict_log_proba(X), alone, rtol=1e-13)
 
@@ -311,6 +376,44 @@ class TestLogPoolClassifier:
             routed = LogPoolClassifier(asks).fit(X, NAMES, sample_weight=weights)
         np.testing.assert_array_equal(routed.predict_log_proba(X), one.predict_log_proba(X))
 
+    def test_classes_in_any_order(self) -> None:
+        backwards = NAMES[::-1], X[::-1]
+        alone = InOrderOfAppearance().fit(backwards[1], backwards[0])
+        assert list(alone.classes_) == ["virginica", "versicolor", "setosa"]
+        pair = [("a", InOrderOfAppearance()), ("b", InOrderOfAppearance())]
+        model = LogPoolClassifier(pair).fit(backwards[1], backwards[0])
+        np.testing.assert_allclose(model.predict_proba(X), alone.predict_proba(X), rtol=1e-12)
+        folds = KFold(3, shuffle=True, random_state=0)
+        make = LogProbabilityTransformer(InOrderOfAppearance(), cv=folds)
+        out = make.fit_transform(backwards[1], backwards[0])
+        np.testing.assert_allclose(np.exp(out), alone.predict_proba(backwards[1]), atol=0.5)
+
+    def test_members_whose_probabilities_come_with_the_fit(self) -> None:
+        stacked = StackingClassifier([("bayes", GaussianNB())])
+        model = LogPoolClassifier([("stacked", stacked)]).fit(X, NAMES)
+        np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+    def test_several_labels_are_refused(self) -> None:
+        samples, labels = make_multilabel_classification(random_state=0)
+        with pytest.raises(ValueError, match=r"^y has shape \(100, 5\), but one class for each"):
+            LogPoolClassifier([("a", OneVsRestClassifier(LINEAR))]).fit(samples, labels)
+
+    def test_classes_of_several_kinds_are_refused(self) -> None:
+        pair = [
+            (name, FrozenEstimator(GaussianNB().fit(X, y))) for name, y in (("a", Y), ("b", NAMES))
+        ]
+        with pytest.raises(ValueError, match=r"^the classifiers have classes of dtypes"):
+            LogPoolClassifier(pair).fit(X, Y)
+
+    def test_parameters_set_after_the_fit(self) -> None:
+        model = LogPoolClassifier(PAIR, weights=[1e308, 1e308]).fit(X, NAMES)
+        before = model.predict_log_proba(X)
+        np.testing.assert_array_equal(
+            model.set_params(bayes="drop", weights=[1, 3]).predict_log_proba(X), before
+        )
+        with pytest.raises(ValueError, match=r"^pool is 'lin', but 'linear' or 'log'"):
+            model.set_params(pool="lin").predict(X)
+
     def test_html(self) -> None:
         assert "GaussianNB" in estimator_html_repr(LogPoolClassifier(PAIR))
 
@@ -321,8 +424,12 @@ class TestLogPoolClassifier:
             ({"weights": [1]}, r"^weights is \[1\], but 2 finite numbers of 0 and more"),
             ({"weights": [0, 0]}, "not all of them 0: pass one for each classifier"),
             ({"weights": [1, -1]}, "numbers of 0 and more were expected"),
-            ({"estimators": []}, "^estimators holds 0 classifiers, of which none is left"),
-            ({"bayes": "drop", "linear": "drop"}, "^estimators holds 2 classifiers, of which none"),
+            ({"weights": "abc"}, "^weights is 'abc', but 2 finite numbers"),
+            ({"weights": [[1, 1]]}, "but 2 finite numbers"),
+            ({"estimators": []}, r"^estimators is \[\], in which no classifier is left"),
+            ({"estimators": None}, "^estimators is None, in which no classifier is left"),
+            ({"estimators": [GaussianNB()]}, "in which no classifier is left"),
+            ({"bayes": "drop", "linear": "drop"}, "'drop'.*, in which no classifier is left"),
         ],
     )
     def test_refusals(self, parameters: dict[str, Any], sentence: str) -> None:

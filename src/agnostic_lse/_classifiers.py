@@ -7,7 +7,9 @@ rounded, to 0 or to 1.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
@@ -17,14 +19,17 @@ import array_api_compat as compat
 import numpy as np
 import scipy.sparse
 from scipy.special import expit
+from sklearn.base import BaseEstimator
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._elementary import log1p
 from ._elementwise import log_expit, logaddexp
-from ._namespace import Array, quiet
+from ._namespace import Array, quiet, to_host
 from ._products import logmatmulexp
 from ._reductions import log_softmax, logmeanexp
+from ._validation import floating
 
 Function = Callable[[Any, Any], Any]
 
@@ -87,7 +92,7 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
 
     Where a probability is 0 and not merely small, as that of a class which no neighbour belongs to,
     its logarithm is -inf. With a smoothing of s, and K classes, :math:`(1 - s) p + s / K` takes the
-    place of p.
+    place of p. Of a label, which is there or not, K is 2.
 
     A subclass follows its parent's rule, unless it overrides ``predict_proba``,
     ``predict_log_proba`` or what the rule reads. Classifiers without a rule answer by their own
@@ -110,17 +115,11 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
      [-inf   0.]]
     """
     checked_smoothing(smoothing)
-    rule = _rule_of(estimator)
-    if rule is None and not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            f"{estimator!r} has no predict_proba, but a classifier that gives probabilities was "
-            "expected: choose one, calibrate it by sklearn.calibration.CalibratedClassifierCV, or "
-            "register a rule by register_log_proba."
-        )
+    rule = _rule_or_refusal(estimator)
     out = (_own_or_logarithm if rule is None else rule.function)(estimator, X)
     if isinstance(out, list):
         return [smoothed(each, smoothing) for each in out]
-    return smoothed(out, smoothing, 2 if smoothing and _has_labels(estimator) else None)
+    return smoothed(out, smoothing, has_labels(estimator))
 
 
 def gives_log_proba(estimator: Any) -> bool:
@@ -145,6 +144,13 @@ def log_proba_source(estimator: Any) -> str:
     --------
     log_proba : The function which that is about.
 
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``predict_proba``.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
     Notes
     -----
     "logarithm of predict_proba" means that nothing better is known. Where it is followed by "whose
@@ -165,7 +171,7 @@ def log_proba_source(estimator: Any) -> str:
     GaussianNB: softmax of predict_joint_log_proba
     KNeighborsClassifier: logarithm of predict_proba, whose zeros are true
     """
-    rule = _rule_of(estimator)
+    rule = _rule_or_refusal(estimator)
     name = type(estimator).__name__
     if rule is None:
         own = "its own predict_log_proba" if _has_own(estimator) else "logarithm of predict_proba"
@@ -185,18 +191,21 @@ def register_log_proba(cls: type, *, reads: Sequence[str] = ()) -> Callable[[Dec
     cls : type
         The class, whose subclasses follow it unless they override what is read.
     reads : sequence of str, optional
-        Names of the methods that the rule calls, beside ``predict_proba``.
+        Names of the methods of the class that the rule calls, beside ``predict_proba``.
 
     Returns
     -------
     callable
         A decorator of a function that takes a fitted classifier of the class and samples, and
-        returns their log-probabilities. The function itself stays as it is.
+        returns their log-probabilities: an array of shape (n_samples, n_classes), or a list of them
+        for several outputs. The function itself stays as it is.
 
     Raises
     ------
     TypeError
-        If `cls` is not a class.
+        If `cls` is not a class, `reads` is a single name, or what is decorated is no function.
+    ValueError
+        If the class has no method of a name.
 
     See Also
     --------
@@ -227,33 +236,88 @@ def register_log_proba(cls: type, *, reads: Sequence[str] = ()) -> Callable[[Dec
             "class itself, as in @register_log_proba(MyClassifier)."
         )
 
+    if isinstance(reads, str):
+        raise TypeError(
+            f"reads is {reads!r}, but a sequence of names was expected: pass [{reads!r}]."
+        )
+    for name in reads:
+        if not callable(getattr(cls, name, None)):
+            raise ValueError(
+                f"reads has {name!r}, which is no method of {cls.__name__}: name methods that the "
+                "rule calls."
+            )
+
     def add(function: Decorated) -> Decorated:
+        if not callable(function):
+            raise TypeError(
+                f"{function!r} was decorated, but a function of a classifier and of samples was "
+                "expected: decorate one."
+            )
         name = getattr(function, "__name__", type(function).__name__)
-        _REGISTERED[cls] = Rule(function, f"{name}, a registered rule", tuple(reads))
+        checked = functools.partial(_checked, function)
+        _REGISTERED[cls] = Rule(checked, f"{name}, a registered rule", tuple(reads))
         return function
 
     return add
 
 
+def _checked(function: Function, estimator: Any, X: Any) -> Any:
+    """Return what a registered rule gives, as real numbers with a row for each sample."""
+    out = function(estimator, X)
+    several = isinstance(out, list) and all(getattr(each, "ndim", 0) == 2 for each in out)
+    name = f"the rule of {type(estimator).__name__}"
+    arrays = [floating(name, each) for each in (out if several else [out])]
+    for each in arrays:
+        if each.ndim != 2:
+            raise ValueError(
+                f"{name} gave shape {tuple(each.shape)}, but one row for each sample and one "
+                "column for each class was expected: return such an array."
+            )
+    return arrays if several else arrays[0]
+
+
 _REGISTERED: dict[type, Rule] = {}
+
+
+def _rule_or_refusal(estimator: Any) -> Rule | None:
+    """Return the rule of a fitted classifier, or None if there is none but it has probabilities."""
+    found = _found(estimator)
+    if found is not None and found[0] not in _REGISTERED and isinstance(estimator, BaseEstimator):
+        check_is_fitted(estimator)
+    rule = _rule_of(estimator)
+    if rule is None and not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"{estimator!r} has no predict_proba, but a classifier that gives probabilities was "
+            "expected: choose one, calibrate it by sklearn.calibration.CalibratedClassifierCV, or "
+            "register a rule by register_log_proba."
+        )
+    return rule
+
+
+def _found(estimator: Any) -> tuple[type, Rule] | None:
+    """Return the nearest base class that has a rule, and that."""
+    for base in type(estimator).__mro__:
+        name = f"{base.__module__.partition('.')[0]}.{base.__name__}"
+        rule = _REGISTERED.get(base) or _RULES.get(name)
+        if rule is not None:
+            return base, rule
+    return None
 
 
 def _rule_of(estimator: Any) -> Rule | None:
     """Return the rule of an estimator's class, or None if there is none, or it was overridden."""
-    cls = type(estimator)
-    for base in cls.__mro__:
-        name = f"{base.__module__.partition('.')[0]}.{base.__name__}"
-        rule = _REGISTERED.get(base) or _RULES.get(name)
-        if rule is not None and base not in _REGISTERED and not hasattr(estimator, "predict_proba"):
-            return None
-        if rule is not None:
-            names = ("predict_proba", "predict_log_proba", *rule.reads)
-            overridden = any(
-                _attribute(cls, name) is not _attribute(base, name) or name in vars(estimator)
-                for name in names
-            )
-            return None if overridden or not rule.serves(estimator) else rule
-    return None
+    found = _found(estimator)
+    if found is None:
+        return None
+    base, rule = found
+    if base not in _REGISTERED and not hasattr(estimator, "predict_proba"):
+        return None
+    overridden = any(
+        _attribute(type(estimator), name) is not _attribute(base, name)
+        or name in getattr(estimator, "__dict__", ())
+        for name in ("predict_proba", "predict_log_proba", *rule.reads)
+    )
+    return None if overridden or not rule.serves(estimator) else rule
 
 
 def _attribute(cls: type, name: str) -> Any:
@@ -274,16 +338,22 @@ def _own_or_logarithm(estimator: Any, X: Any) -> Any:
     return estimator.predict_log_proba(X) if _has_own(estimator) else _logarithm(estimator, X)
 
 
-def _has_labels(estimator: Any) -> bool:
+def has_labels(estimator: Any) -> bool:
     """Tell whether columns are labels, each with a probability of its own, and not classes."""
     rule = _rule_of(estimator)
     if rule is not None and rule.what == _ASKS:
-        return any(map(_has_labels, rule.inner(estimator)))
-    if rule is not None and rule.function is _multilayer_perceptron:
-        return bool(estimator.n_outputs_ > 1 and estimator.out_activation_ == "logistic")
-    return rule is not None and (
-        rule.function is _chain or bool(getattr(estimator, "multilabel_", False))
-    )
+        return any(map(has_labels, rule.inner(estimator)))
+    names = {base.__name__ for base in type(estimator).__mro__}
+    if "ClassifierChain" in names or getattr(estimator, "multilabel_", False):
+        return True
+    if "StackingClassifier" in names:
+        return isinstance(estimator._label_encoder, list)
+    if "XGBClassifier" in names:
+        # Its classes_ are those of any of the labels.
+        learner = json.loads(estimator.get_booster().save_config())["learner"]
+        return int(learner["learner_model_param"]["num_target"]) > 1
+    is_network = "MLPClassifier" in names and estimator.out_activation_ == "logistic"
+    return bool(is_network and estimator.n_outputs_ > 1)
 
 
 def checked_smoothing(smoothing: Any) -> None:
@@ -296,11 +366,11 @@ def checked_smoothing(smoothing: Any) -> None:
         )
 
 
-def smoothed(log_p: Array, share: float, n_outcomes: int | None = None) -> Array:
-    """Return log-probabilities after spreading a share over all columns, or so many outcomes."""
+def smoothed(log_p: Array, share: float, of_labels: bool = False) -> Array:
+    """Return log-probabilities after spreading a share over all columns, or there and not there."""
     if not share:
         return log_p
-    even = math.log(share) - math.log(n_outcomes or log_p.shape[1])
+    even = math.log(share) - math.log(2 if of_labels else log_p.shape[1])
     spread_out = compat.array_namespace(log_p).full_like(log_p, even)
     return logaddexp(log_p + math.log1p(-share), spread_out)
 
@@ -364,14 +434,19 @@ def _logistic_regression(estimator: Any, X: Any) -> Array:
     kind = getattr(estimator, "multi_class", None)  # until scikit-learn 1.7
     if scores.ndim == 1:
         return _logistic(2 * scores if kind == "multinomial" else scores)
-    against_rest = kind == "ovr" or estimator.solver == "liblinear"
+    against_rest = kind == "ovr" or (kind is not None and estimator.solver == "liblinear")
     return _against_rest(scores) if against_rest else _softmax(scores)
 
 
 def _gradient_boosting(estimator: Any, X: Any) -> Array:
     scores = estimator.decision_function(X)
     # The exponential loss is that of half the logarithm of the odds.
-    return _softmax(2 * scores if estimator.loss == "exponential" else scores)
+    return _softmax(2 * scores if _was_exponential(estimator) else scores)
+
+
+def _was_exponential(estimator: Any) -> bool:
+    """Tell which loss was fitted, since the parameter may have been set anew."""
+    return type(estimator._loss).__name__ == "ExponentialLoss"
 
 
 def _ada_boost(estimator: Any, X: Any) -> Array:
@@ -445,6 +520,11 @@ def _voting(estimator: Any, X: Any) -> Array:
     if weights is not None:
         named = zip(estimator.estimators, weights, strict=True)
         weights = [weight for (_, member), weight in named if member != "drop"]
+        if sum(weights) == 0:
+            raise ValueError(
+                f"weights of the VotingClassifier are {estimator.weights!r}, which sum to 0, but a "
+                "mean needs some: set others."
+            )
     return mean([log_proba(member, X) for member in estimator.estimators_], weights)
 
 
@@ -471,6 +551,13 @@ def _bagging(estimator: Any, X: Any) -> Array:
     return mean(run(delayed(ask)(*member) for member in members))
 
 
+def places_of(classes: Any, among: Any) -> Any:
+    """Return where classes stand among others, which may be in any order."""
+    classes, among = to_host(classes), to_host(among)
+    order = np.argsort(among)
+    return order[np.searchsorted(among, classes, sorter=order)]
+
+
 def spread(log_p: Array, places: Any, count: int) -> Array:
     """Return columns at their places among so many, of which the others have probability 0."""
     xp = compat.array_namespace(log_p)
@@ -491,7 +578,14 @@ def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
     count, scored = classes.shape[0], hasattr(member.estimator, "decision_function")
     scores = (member.estimator.decision_function if scored else member.estimator.predict_proba)(X)
     if member.method == "temperature":
-        return _tempered(member.calibrators[0], scores, scored)
+        own = _tempered(member.calibrators[0], scores, scored)
+        if own.shape[1] != count:
+            raise ValueError(
+                f"a member of the CalibratedClassifierCV has seen {own.shape[1]} of {count} "
+                "classes, but a temperature is that of all: use splits that leave some samples of "
+                "each."
+            )
+        return own
     binary = count == 2
     if scores.shape[1:] == (2,):
         scores = scores[:, 1]
@@ -506,7 +600,7 @@ def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
         return log_softmax(spread(own, places, count), axis=1)
     p = [by.predict(column) for by, column in pairs]
     if binary:
-        return _log(_columns(1 - p[0], p[0]))
+        return _columns(log1p(np, -p[0]), _log(p[0]))
     shares = np.zeros((len(p[0]), count))
     shares[:, places] = _columns(*p)
     return _shares(shares)
@@ -541,6 +635,12 @@ def _chain(estimator: Any, X: Any) -> Array:
         both = (X, before[:, :number])
         given = scipy.sparse.hstack(both) if scipy.sparse.issparse(X) else np.hstack(both)
         answer = getattr(member, method)(given)
+        if (answer.ndim > 1 and answer.shape[1] > 2) or len(member.classes_) > 2:
+            raise ValueError(
+                f"{type(member).__name__} in the ClassifierChain has {len(member.classes_)} "
+                "classes, but labels, which are there or not, were expected: chain them, or use "
+                "sklearn.multioutput.MultiOutputClassifier."
+            )
         before[:, number] = answer if answer.ndim == 1 else answer[:, 1]
         out[:, estimator.order_[number]] = log_proba(member, given)[:, 1]
     return out
@@ -587,14 +687,20 @@ def _members(estimator: Any) -> Iterable[Any]:
 
 
 def _xgboost(estimator: Any, X: Any) -> Array:
-    return _softmax(estimator.predict(X, output_margin=True))
+    margins = estimator.predict(X, output_margin=True)
+    return log_expit(margins) if has_labels(estimator) else _softmax(margins)
 
 
 def _lightgbm(estimator: Any, X: Any) -> Array:
     scores = estimator.predict_proba(X, raw_score=True)
-    return _softmax(
-        scores * estimator.get_params().get("sigmoid", 1.0) if scores.ndim == 1 else scores
-    )
+    steepness = estimator.booster_.params.get("sigmoid", 1.0)
+    return _softmax(scores * steepness if scores.ndim == 1 else scores)
+
+
+def _is_boosted(estimator: Any) -> bool:
+    """Tell whether raw scores of LightGBM are sums, and not means as of a random forest."""
+    params = estimator.booster_.params
+    return bool(params.get("boosting", params.get("boosting_type")) != "rf")
 
 
 def _catboost(estimator: Any, X: Any) -> Array:
@@ -637,6 +743,7 @@ _RULES: dict[str, Rule] = {
     "sklearn.MLPClassifier": Rule(
         _multilayer_perceptron,
         "logistic function or softmax of the last layer",
+        ("_forward_pass_fast",),
         serves=lambda estimator: estimator.activation in _ACTIVATIONS,
     ),
     "sklearn._BaseNB": Rule(
@@ -655,7 +762,11 @@ _RULES: dict[str, Rule] = {
         serves=lambda estimator: estimator.method in ("sigmoid", "isotonic", "temperature"),
     ),
     "sklearn.VotingClassifier": Rule(
-        _voting, _MEAN, serves=lambda estimator: estimator.voting == "soft", inner=_members
+        _voting,
+        _MEAN,
+        ("_collect_probas",),
+        serves=lambda estimator: estimator.voting == "soft",
+        inner=_members,
     ),
     "sklearn.BaggingClassifier": Rule(_bagging, _MEAN, inner=_members),
     "sklearn.ClassifierChain": Rule(_chain, "those of its members", inner=_members),
@@ -707,7 +818,7 @@ _RULES: dict[str, Rule] = {
     "lightgbm.LGBMClassifier": Rule(
         _lightgbm,
         "logistic function or softmax of its raw scores",
-        serves=lambda e: e.objective_ in ("binary", "multiclass"),
+        serves=lambda e: e.objective_ in ("binary", "multiclass") and _is_boosted(e),
     ),
     "catboost.CatBoostClassifier": Rule(
         _catboost,

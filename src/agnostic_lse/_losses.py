@@ -111,7 +111,8 @@ class _NegLogLossScorer(_BaseScorer):  # type: ignore[misc]
 
     It is called as ``neg_log_loss_scorer(estimator, X, y, sample_weight=None)`` with a fitted
     classifier that has `predict_log_proba`, and stands for `scoring` in `cross_val_score`,
-    `GridSearchCV` and their like.
+    `GridSearchCV` and their like. It scores what that method says, which scikit-learn's classifiers
+    round; `LogProbabilityClassifier` around one gives exact log-probabilities.
 
     Raises
     ------
@@ -255,8 +256,9 @@ def _codes(y: Array, classes: Array) -> Array:
 
 
 def _unseen(label: Any, classes: Array) -> ValueError:
+    label = label.item() if isinstance(label, np.generic) else label
     return ValueError(
-        f"y_true has the label {label!s}, which is none of {_few(classes)}: pass labels with one "
+        f"y_true has the label {label!r}, which is none of {_few(classes)}: pass labels with one "
         "label for each column of log_proba."
     )
 
@@ -284,7 +286,7 @@ def _refuse_columns(name: str, classes: Array, log_proba: Array) -> None:
 
 def _few(classes: Array) -> str:
     """Return the labels as a text that is not too long."""
-    listed = list(map(str, classes[:5]))
+    listed = [repr(label) for label in classes[:5].tolist()]
     return "[" + ", ".join([*listed, "..."] if len(classes) > 5 else listed) + "]"
 
 

@@ -24,7 +24,16 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ._classifiers import checked_smoothing, gives_log_proba, log_proba, mean, smoothed, spread
+from ._classifiers import (
+    checked_smoothing,
+    gives_log_proba,
+    has_labels,
+    log_proba,
+    mean,
+    places_of,
+    smoothed,
+    spread,
+)
 from ._elementary import exp
 from ._namespace import Array, quiet, to_host
 from ._reductions import log_softmax
@@ -55,19 +64,18 @@ class _AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     estimator: Any
     smoothing: float
 
-    def _fit_inner(self, X: Any, y: Any, params: dict[str, Any]) -> None:
+    def _fitted_inner(self, X: Any, y: Any, params: dict[str, Any]) -> Any:
         checked_smoothing(self.smoothing)
-        self.estimator_ = _fitted(self.estimator, X, y, self._routed(params))
-        _take_over(self, self.estimator_, X)
+        return _fitted(self.estimator, X, y, self._routed("fit", params))
 
-    def _routed(self, params: dict[str, Any]) -> dict[str, Any]:
+    def _routed(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         if not get_config()["enable_metadata_routing"]:
             return params
-        routed: dict[str, Any] = process_routing(self, "fit", **params).estimator.fit
+        routed: dict[str, Any] = process_routing(self, method, **params).estimator[method]
         return routed
 
     def get_metadata_routing(self) -> Any:
-        """Return which metadata goes where: those of `fit` to the classifier's `fit`.
+        """Return which metadata goes where: to the classifier's `fit` and `score`.
 
         Returns
         -------
@@ -75,9 +83,9 @@ class _AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             scikit-learn's description of it.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        for method in ("fit_transform", "score"):
-            if hasattr(self, method):
-                mapping.add(caller=method, callee="fit" if method == "fit_transform" else method)
+        for caller, callee in (("fit_transform", "fit"), ("score", "score")):
+            if hasattr(self, caller):
+                mapping.add(caller=caller, callee=callee)
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Any:
@@ -97,11 +105,18 @@ def _fitted(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
 
 def _take_over(estimator: Any, inner: Any, X: Any) -> None:
     """Take over what a classifier found out of the samples, and keep where these lie."""
-    estimator._place = X[:0, ...] if compat.is_array_api_obj(X) else np.empty(0)
+    estimator._place = _nothing_beside(X)
     for name in ("classes_", "n_features_in_", "feature_names_in_"):
         vars(estimator).pop(name, None)  # of an earlier fit
         if hasattr(inner, name):
             setattr(estimator, name, getattr(inner, name))
+
+
+def _nothing_beside(X: Any) -> Array:
+    """Return an empty array where samples lie, which keeps none of them in memory."""
+    if not compat.is_array_api_obj(X):
+        return np.empty(0)
+    return compat.array_namespace(X).zeros(0, dtype=X.dtype, device=compat.device(X))
 
 
 def _check(estimator: Any, X: Any, method: str) -> None:
@@ -150,9 +165,9 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
 
     Notes
     -----
-    Predictions and scores are those of the classifier inside; `predict_log_proba` is `log_proba` of
-    it, and `predict_proba` its exponential. Parameters of `fit` go to the classifier, under
-    scikit-learn's metadata routing those that it asks for.
+    `predict`, `decision_function` and `score` are those of the classifier inside;
+    `predict_log_proba` is `log_proba` of it, and `predict_proba` its exponential. Parameters of
+    `fit` go to the classifier, under scikit-learn's metadata routing those that it asks for.
 
     Examples
     --------
@@ -191,7 +206,8 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         ValueError
             If the smoothing is not a number from 0 to less than 1.
         """
-        self._fit_inner(X, y, params)
+        self.estimator_ = self._fitted_inner(X, y, params)
+        _take_over(self, self.estimator_, X)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -261,6 +277,26 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         _check(self, X, "predict_proba")
         return _exponentials(self.predict_log_proba(X))
 
+    def score(self, X: Any, y: Any, **params: Any) -> Any:
+        """Return the score of the classifier inside: the accuracy, for most.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Samples.
+        y : array_like of shape (n_samples,)
+            Their classes.
+        **params : object
+            Parameters of the classifier's `score`, such as ``sample_weight``.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        _check(self, X, "score")
+        return quiet(self.estimator_.score)(X, y, **self._routed("score", params))
+
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: those of the classifier inside."""
         tags = super().__sklearn_tags__()
@@ -303,7 +339,9 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     Notes
     -----
     A class that is missing among the samples which a classifier has seen has probability 0 for it,
-    and features of -inf, unless there is some smoothing.
+    and features of -inf, unless there is some smoothing. Where samples belong together in groups,
+    `cv` may be a list of splits, as ``list(GroupKFold(5).split(X, y, groups))`` is. A frozen
+    classifier is the same for all folds, and nothing is out of fold then.
 
     Examples
     --------
@@ -353,9 +391,13 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Raises
         ------
         ValueError
-            If the smoothing is not a number from 0 to less than 1.
+            If the smoothing is not a number from 0 to less than 1, or the classifier has several
+            outputs.
         """
-        self._fit_inner(X, y, params)
+        inner = self._fitted_inner(X, y, params)
+        _refuse_outputs(inner)
+        self.estimator_ = inner
+        _take_over(self, inner, X)
         return self
 
     def fit_transform(self, X: Any, y: Any, **params: Any) -> Any:
@@ -390,11 +432,11 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         held_out = np.concatenate([test for _, test in splits])
         if not np.array_equal(np.sort(held_out), np.arange(count)):
             raise ValueError(
-                f"cv={self.cv!r} holds out {len(held_out)} of {count} samples, some of them "
-                "perhaps twice, but each exactly once was expected: pass a partition, such as "
+                f"cv holds out {len(np.unique(held_out))} of {count} samples, in {len(held_out)} "
+                "places, but each exactly once was expected: pass a partition, such as "
                 "sklearn.model_selection.StratifiedKFold."
             )
-        own = self._routed(params)
+        own = self._routed("fit", params)
         parts = [self._out_of_fold(X, y, train, test, own) for train, test in splits]
         xp = compat.array_namespace(*parts)
         together = xp.concat(parts, axis=0)
@@ -409,10 +451,10 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         fold = _fitted(self.estimator, _safe_indexing(X, train), _safe_indexing(y, train), own)
         log_p = spread(
             log_proba(fold, _safe_indexing(X, test)),
-            np.searchsorted(to_host(self.classes_), to_host(fold.classes_)),
+            places_of(fold.classes_, self.classes_),
             self.classes_.shape[0],
         )
-        return smoothed(log_p, self.smoothing)
+        return smoothed(log_p, self.smoothing, has_labels(fold))
 
     def transform(self, X: Any) -> Any:
         """Return the log-probabilities of samples by the classifier fitted to all.
@@ -427,19 +469,11 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         array of shape (n_samples, n_classes)
             Log-probabilities, the columns in the order of `classes_`.
 
-        Raises
-        ------
-        ValueError
-            If the classifier has several outputs.
         """
         _check(self, X, "transform")
         log_p = log_proba(self.estimator_, X, smoothing=self.smoothing)
-        if isinstance(log_p, list):
-            raise ValueError(
-                f"{type(self.estimator_).__name__} has {len(log_p)} outputs, but classes of one "
-                "were expected: make a LogProbabilityTransformer for each output."
-            )
-        return log_p
+        count = self.classes_.shape[0]
+        return spread(log_p, range(count), count)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Return the names of the features: log_proba_ and the class.
@@ -468,6 +502,15 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _refuse_outputs(estimator: Any) -> None:
+    """Refuse a classifier that has classes for each of several outputs."""
+    if isinstance(estimator.classes_, list):
+        raise ValueError(
+            f"{type(estimator).__name__} has {len(estimator.classes_)} outputs, but classes of one "
+            "were expected: make a LogProbabilityTransformer for each output."
+        )
 
 
 def _is_for_each(value: Any, y: Any) -> bool:
@@ -517,7 +560,9 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
 
     .. math:: \log p_j = \sum_m w_m \log p_{mj} - \log \sum_k \prod_m p_{mk}^{w_m},
 
-    in which every classifier has a veto: where one says 0, so does the pool [1]_.
+    in which every classifier has a veto: where one says 0, so does the pool [1]_. A sample for
+    which every class has one has no class probabilities: its row is -inf, and the first class is
+    predicted.
 
     References
     ----------
@@ -610,12 +655,18 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         Raises
         ------
         ValueError
-            If there is no classifier, a name is unsuitable, the weights do not suit, or the pool is
-            not one of those that there are.
+            If there is no classifier, a name is unsuitable, the weights do not suit, the pool is
+            not one of those that there are, or a sample has several labels.
         TypeError
             If a classifier has no ``predict_proba``.
         """
-        kept = self._checked()
+        self._check_pool()
+        kept, weights = self._kept()
+        if np.ndim(to_host(y)) > 1 and np.shape(to_host(y))[1] > 1:
+            raise ValueError(
+                f"y has shape {np.shape(to_host(y))}, but one class for each sample was expected: "
+                "wrap a LogPoolClassifier in sklearn.multioutput.MultiOutputClassifier."
+            )
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **params)
             own = [routed[name].fit for name, _ in kept]
@@ -626,51 +677,57 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
             delayed(_fitted)(member, X, y, given)
             for (_, member), given in zip(kept, own, strict=True)
         )
-        self.estimators_ = members
-        names = (name for name, _ in kept)
-        self.named_estimators_ = Bunch(**dict(zip(names, members, strict=True)))
-        _take_over(self, members[0], X)
-        every = [to_host(member.classes_) for member in members]
-        if any(not np.array_equal(every[0], each) for each in every):
-            self.classes_ = np.unique(np.concatenate(every))
-        return self
-
-    def _checked(self) -> list[tuple[str, Any]]:
-        """Return the classifiers that are not dropped, after checking all parameters."""
-        if self.pool not in ("linear", "log"):
-            raise ValueError(
-                f"pool is {self.pool!r}, but 'linear' or 'log' was expected: pass one of them."
-            )
-        pairs = list(self.estimators)
-        names = [name for name, _ in pairs]
-        self._validate_names(names)
-        kept = [(name, member) for name, member in pairs if member != "drop"]
-        if not kept:
-            raise ValueError(
-                f"estimators holds {len(pairs)} classifiers, of which none is left, but at least "
-                "one was expected: pass pairs of a name and a classifier."
-            )
-        for name, member in kept:
+        names = [name for name, _ in kept]
+        for name, member in zip(names, members, strict=True):
             if not (gives_log_proba(member) or hasattr(member, "predict_proba")):
                 raise TypeError(
                     f"{name!r} is {member!r}, which has no predict_proba, but a classifier that "
                     "gives probabilities was expected: choose one, or calibrate it by "
                     "sklearn.calibration.CalibratedClassifierCV."
                 )
-        self._weights()
-        return kept
-
-    def _weights(self) -> Any:
-        """Return the weights of the classifiers that are not dropped, which sum to 1."""
-        kept = [member != "drop" for _, member in self.estimators]
-        given = np.ones(len(kept)) if self.weights is None else np.asarray(self.weights, float)
-        weights = given[kept] if given.shape == (len(kept),) else np.full(1, np.nan)
-        if not (np.all(weights >= 0) and 0 < weights.sum() < np.inf):
+        every = [to_host(member.classes_) for member in members]
+        if len({each.dtype.kind in "OSUT" for each in every}) > 1:
             raise ValueError(
-                f"weights is {self.weights!r}, but {len(kept)} finite numbers of 0 and more were "
+                f"the classifiers have classes of dtypes {[str(each.dtype) for each in every]}, "
+                "but all of one kind were expected: fit them to the same labels."
+            )
+        # As numbers, which are of no namespace
+        self.estimators_, self._shares = members, [float(weight) for weight in weights]
+        self.named_estimators_ = Bunch(**dict(zip(names, members, strict=True)))
+        _take_over(self, members[0], X)
+        if any(not np.array_equal(every[0], each) for each in every):
+            self.classes_ = np.unique(np.concatenate(every))
+        return self
+
+    def _check_pool(self) -> None:
+        if self.pool not in ("linear", "log"):
+            raise ValueError(
+                f"pool is {self.pool!r}, but 'linear' or 'log' was expected: pass one of them."
+            )
+
+    def _kept(self) -> tuple[list[tuple[str, Any]], Any]:
+        """Return the classifiers that are not dropped, and their weights, which sum to 1."""
+        pairs = _pairs(self.estimators)
+        kept = [each for each in pairs if each[1] != "drop"]
+        if not kept:
+            raise ValueError(
+                f"estimators is {self.estimators!r}, in which no classifier is left, but a list of "
+                "names and classifiers was expected: pass such pairs."
+            )
+        self._validate_names([name for name, _ in pairs])
+        try:
+            given = np.ones(len(pairs)) if self.weights is None else np.asarray(self.weights, float)
+        except (TypeError, ValueError):
+            given = np.full(1, np.nan)
+        weights = given if given.shape == (len(pairs),) else np.full(len(pairs), np.nan)
+        weights = weights[[member != "drop" for _, member in pairs]]
+        if not (np.all((weights >= 0) & (weights < np.inf)) and np.any(weights > 0)):
+            raise ValueError(
+                f"weights is {self.weights!r}, but {len(pairs)} finite numbers of 0 and more were "
                 "expected, not all of them 0: pass one for each classifier."
             )
-        return weights / weights.sum()
+        weights = weights / np.max(weights)  # lest their sum overflows
+        return kept, weights / np.sum(weights)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of the probability of each class for each sample.
@@ -686,9 +743,10 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
             Log-probabilities, the columns in the order of `classes_`.
         """
         _check(self, X, "predict_log_proba")
-        weights = self._weights()
+        self._check_pool()
         # Who weighs nothing has no veto.
-        asked = [(m, float(w)) for m, w in zip(self.estimators_, weights, strict=True) if w]
+        pairs = zip(self.estimators_, self._shares, strict=True)
+        asked = [(member, weight) for member, weight in pairs if weight]
         members = [self._of_member(member, X) for member, _ in asked]
         if self.pool == "linear":
             return mean(members, [weight for _, weight in asked])
@@ -696,7 +754,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         return log_softmax(pooled, axis=1)
 
     def _of_member(self, member: Any, X: Any) -> Array:
-        places = np.searchsorted(to_host(self.classes_), to_host(member.classes_))
+        places = places_of(member.classes_, self.classes_)
         return spread(log_proba(member, X), places, self.classes_.shape[0])
 
     def predict_proba(self, X: Any) -> Any:

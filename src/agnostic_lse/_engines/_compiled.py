@@ -26,8 +26,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Leading digits add up exactly: those of float32 are whole numbers of 2**-11, and 2**13 of terms of
-# at most 1 are 2**24 units. What they leave is rounded, and is added as a tree: of so many terms of
-# a row each place of a vector adds some in order, and float64 what these make.
+# at most 1 are 2**24 units. So do those of what they leave, whole numbers of 2**-23 below 2**-11,
+# which leave less than 2**-24. Short rows, and 16 rows of columns, have too few terms for what
+# their leading digits leave to count: 128 * 2**-12 in all, or terms so far below the peak that
+# exponents round by more. (For float64 these are 2**-26 and 2**-52.)
 _BLOCK = 1024
 _ROWS_AT_ONCE = 16  # of columns
 # Twice through the cache: once for the largest, once for the sum. 2**15 of float64 are 256 KiB.
@@ -169,12 +171,18 @@ class _Maker:
         y = b.fadd(real(1.0), b.fadd(large, self.fused(b.fmul(r, r), p, small)))
         return b.bitcast(shifted, self.integer), y
 
-    def split(self, t: Any) -> tuple[Any, Any]:
-        """Return the leading half of the digits of a term of at most 1, and what is left."""
-        # Adding it leaves as many digits behind the point as `half_digits` keeps.
-        big = self.real(1.5 * 2.0 ** (12 if self.width == 32 else 26))
-        leading = self.builder.fsub(self.builder.fadd(t, big), big)
-        return leading, self.builder.fsub(t, leading)
+    def split(self, t: Any, times: int = 1) -> list[Any]:
+        """Return the leading half of the digits of a term of at most 1, and what is left.
+
+        Twice, what is left is split so again.
+        """
+        # Adding it leaves as many digits behind the point as `half_digits` keeps, and then all.
+        parts = []
+        for big in (1.5 * 2.0 ** (12 if self.width == 32 else 26), 1.5)[:times]:
+            shifted = self.builder.fadd(t, self.real(big))
+            parts.append(self.builder.fsub(shifted, self.real(big)))
+            t = self.builder.fsub(t, parts[-1])
+        return [*parts, t]
 
     def is_small(self, number: Any) -> Any:
         """Tell whether a number lies between -1 and 1."""
@@ -298,9 +306,9 @@ class _Rows:
         self.each(take, len(found))
         return functools.reduce(larger, map(b.load, found))
 
-    def sums(self, row: Any, base: Any) -> Any:
+    def sums(self, row: Any, base: Any, times: int = 1) -> Any:
         """Return the sums of the leading digits of ``exp(x - base)`` and of what they leave."""
-        b, found = self.builder, self._variables([self.make.real(0.0)] * 2)
+        b, found = self.builder, self._variables([self.make.real(0.0)] * (times + 1))
 
         def add(first: Any, mask: Any, _: int) -> None:
             sums = self.added(self.load(row, first, mask, 0.0), base, mask, *map(b.load, found))
@@ -310,18 +318,18 @@ class _Rows:
         self.each(add)
         return tuple(map(b.load, found))
 
-    def added(self, entries: Any, base: Any, mask: Any, leading: Any, others: Any) -> Any:
-        """Return two such sums with the terms of entries added."""
+    def added(self, entries: Any, base: Any, mask: Any, *sums: Any) -> list[Any]:
+        """Return such sums with the terms of entries added."""
         b, zero = self.builder, self.make.real(0.0)
         difference = b.fsub(entries, base)
         if mask is None:
             term = self.make.exp(difference)
         else:
-            # What is not there must not be far from the base, which would take longer.
+            # What is not there must not be far from the base: exp would take its longer way.
             term = self.make.exp(b.select(mask, difference, zero))
             term = b.select(mask, term, zero)
-        one, other = self.make.split(term)
-        return b.fadd(leading, one), b.fadd(others, other)
+        parts = self.make.split(term, len(sums) - 1)
+        return [b.fadd(*pair) for pair in zip(sums, parts, strict=True)]
 
 
 @intrinsic
@@ -338,13 +346,13 @@ def _highest(_: Any, x: Any, start: Any, n: Any) -> Any:
 
 @intrinsic
 def _sums(_: Any, x: Any, start: Any, n: Any, base: Any) -> Any:
-    """Return the sums of the leading digits of ``exp(x - base)`` and of what they leave."""
-    result = types.UniTuple(x.dtype, 2)
+    """Return the sums of the leading digits of ``exp(x - base)``, of the next, and of the rest."""
+    result = types.UniTuple(x.dtype, 3)
 
     def generate(context: Any, b: Any, _: Any, arguments: Any) -> Any:
         x_, start_, n_, base_ = arguments
         rows = _Rows(context, b, x, n_)
-        sums = rows.sums(rows.row(x, x_, start_), rows.make.spread(base_))
+        sums = rows.sums(rows.row(x, x_, start_), rows.make.spread(base_), times=2)
         return context.make_tuple(b, result, [rows.make.across(b.fadd, sum_) for sum_ in sums])
 
     return result(x, types.intp, types.intp, x.dtype), generate
@@ -565,12 +573,13 @@ def _unusual(peak: Any, x: Any, start: int, n: int, step: int) -> Any:
 def _lift_row(x: Any, start: int, n: int) -> Any:
     peak = _highest(x, start, n)
     if not np.isinf(peak):
-        leading = others = 0.0
+        leading = middle = others = 0.0
         for first in range(0, n, _BLOCK):
             sums = _sums(x, start + first, min(_BLOCK, n - first), peak)
             leading += sums[0]
-            others += sums[1]
-        rest = x.dtype.type((leading - 1) + others)
+            middle += sums[1]
+            others += sums[2]
+        rest = x.dtype.type((leading - 1) + (middle + others))
         if not np.isnan(rest):
             return peak, rest
     return _unusual(peak, x, start, n, 1)

@@ -98,8 +98,12 @@ def _rest(scaled: Any, axes: tuple[int, ...]) -> Any:
     leading = scaled + big
     leading -= big
     total: Any = np.add.reduce if _adds_exactly(scaled, axes) else _total
-    others = total(scaled - leading, axis=axes, keepdims=True)
-    return (total(leading, axis=axes, keepdims=True) - 1) + others
+    others = scaled - leading
+    if others.dtype == np.float32 and others.size > _MANY:  # which a tree of 128 would round
+        others = others.astype(np.float64)
+    others = total(others, axis=axes, keepdims=True)
+    rest = (total(leading, axis=axes, keepdims=True) - 1) + others
+    return rest.astype(scaled.dtype, copy=False)
 
 
 def _adds_exactly(x: Any, axes: tuple[int, ...]) -> bool:
