@@ -1,8 +1,10 @@
 """What Numba compiles: states of rows and of columns, and their normalised entries.
 
-Arrays come flat, with places and strides counted in entries. A reduction runs over entries that lie
-next to each other (rows), or over rows of such entries (columns). Everything is for float32 or
-float64 alike, and for at most `LONGEST` terms.
+What a state is, its peak and its rest, stands in `_logsum.py`. Arrays come flat, with places and
+strides counted in entries. A reduction runs over entries that lie next to each other (rows), or over
+rows of such entries (columns). Everything is for float32 or float64 alike, and for at most `LONGEST`
+terms. Rows are numbered along an outer and an inner dimension, and `steps` are the strides along
+these two of the argument, then of the state, then of the result.
 
 What all the time goes into is written in vectors, by which LLVM fills the registers that a
 processor has. No flag that lets nan or infinity be forgotten, or additions be reordered, is
@@ -34,11 +36,11 @@ _BLOCK = 1024
 _ROWS_AT_ONCE = 16  # of columns
 # Twice through the cache: once for the largest, once for the sum. 2**15 of float64 are 256 KiB.
 LONGEST = 2**15
-# Bytes of a vector: a register, or two where these are of 16, since two make up for each other's
-# waiting.
+# Bytes of a vector: a register of AVX-512 or of AVX, or two of 16 bytes, of which one works while the
+# other waits.
 _BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
-# Rows shorter than this are lifted together, so many times as many as a vector has numbers: at most
-# 64 KiB of them.
+# Rows of fewer terms are lifted together, `_TIMES` times as many as a vector has numbers: at most
+# 64 KiB, 128 rows of float32 or 64 of float64.
 _LONG = 128
 _TIMES = 8
 
@@ -50,7 +52,7 @@ def _compiled(**options: Any) -> Callable[[Function], Function]:
     """Return the decorator: with a cache on disk where a directory for it can be written to."""
 
     def decorate(function: Function) -> Any:
-        # Not Python's errors: no vector register raises ZeroDivisionError.
+        # As NumPy divides by 0: to look for it would keep LLVM from using vectors.
         compile_ = functools.partial(numba.njit, nogil=True, error_model="numpy", **options)
         try:
             return compile_(cache=True)(function)
@@ -81,8 +83,8 @@ _OF_EXP = {
 }
 # Where exp is below half of the smallest subnormal number
 _LOWEST = {32: -104.0, 64: -746.0}
-# Where it is a normal number for certain, -125 log(2) and -1021 log(2) rounded up: 2**k times what
-# is no less than sqrt(1/2)
+# From where on it is a normal number: -125 log(2) and -1021 log(2), rounded up, since k is at least
+# -125 or -1021 there, and 2**k is multiplied by sqrt(1/2) or more.
 _NORMAL = {32: -86.0, 64: -707.0}
 
 # log(y) = k log(2) + log1p(f), and with s = f / (2 + f) that is 2 s + s**3 R(s**2), R a polynomial
@@ -197,7 +199,10 @@ class _Maker:
         return self.builder.icmp_unsigned("==", self.builder.bitcast(mask, kind), kind(-1))
 
     def larger(self, one: Any, other: Any) -> Any:
-        """Return the larger of two numbers, or the other if either is nan."""
+        """Return the larger of two numbers, or the other if either is nan.
+
+        So nan never gets into a largest number that was none before: sums tell of it.
+        """
         return self.builder.select(self.builder.fcmp_ordered(">", one, other), one, other)
 
     def together(self, combine: Callable[[Any, Any], Any], vectors: list[Any]) -> Any:
@@ -398,7 +403,7 @@ def _highest_together(_: Any, x: Any, starts: Any, first: Any, n: Any, peak: Any
 
 @intrinsic
 def _rests_together(_: Any, x: Any, starts: Any, first: Any, n: Any, peak: Any, rest: Any) -> Any:
-    """Write the rests of such rows, wrong ones where the peak is infinite."""
+    """Write the rests of the rows whose peaks are known, wrong ones where a peak is infinite."""
 
     def generate(context: Any, b: Any, _: Any, arguments: Any) -> Any:
         x_, starts_, first_, n_, peak_, rest_ = arguments
@@ -650,7 +655,7 @@ def _rows_at_once(x: Any) -> int:
 def _group(first: int, stop: int, inner: int, steps: Any, places: Any) -> int:
     """Write the places of rows from the first on, in two arrays or more, and return how many rows.
 
-    Where fewer are left, the last one stands for those that are missing.
+    Where fewer are left, the last one fills up, and what it gives is thrown away.
     """
     lanes = places.shape[1]
     outer, within = first // inner, first % inner
@@ -808,7 +813,7 @@ def write_rows(
         count = _group(first, stop, inner, steps, places)
         for i in range(lanes):
             sizes[i] = rest[slots[i]]
-        for i in range(lanes):  # apart, so that it fills registers
+        for i in range(lanes):  # a loop of its own, so that LLVM makes vectors of it
             _set(sizes, i, _size(_get(sizes, i), logarithm))
         for i in range(count):
             _write_row(x, from_[i], n, peak[slots[i]], sizes[i], logarithm, out, to[i])

@@ -43,8 +43,8 @@ def _memory_is_kept() -> bool:
     glibc begins by giving all free memory at the end of its heap back, from 128 KiB on, and pages
     that are mapped and cleared anew for each step take three times as long as the step. What raises
     that to twice as many bytes is to free an array of more (mallopt(3), M_MMAP_THRESHOLD): here of
-    8 tiles of float64, for the 5 or so that a tile has at once. None of it is ever touched. It holds
-    for the whole process, as it does once any program has freed such an array.
+    8 tiles of float64, for the 5 or so that a tile has at once. None of it is ever touched. It
+    holds for the whole process, as it does once any program has freed such an array.
     """
     np.empty(8 * SIZE)
     return True
