@@ -1,10 +1,10 @@
 """What Numba compiles: states of rows and of columns, and their normalised entries.
 
 What a state is, its peak and its rest, stands in `_logsum.py`. Arrays come flat, with places and
-strides counted in entries. A reduction runs over entries that lie next to each other (rows), or over
-rows of such entries (columns). Everything is for float32 or float64 alike, and for at most `LONGEST`
-terms. Rows are numbered along an outer and an inner dimension, and `steps` are the strides along
-these two of the argument, then of the state, then of the result.
+strides counted in entries. A reduction runs over entries that lie next to each other (rows), or
+over rows of such entries (columns). Everything is for float32 or float64 alike, and for at most
+`LONGEST` terms. Rows are numbered along an outer and an inner dimension, and `steps` are the
+strides along these two of the argument, then of the state, then of the result.
 
 What all the time goes into is written in vectors, by which LLVM fills the registers that a
 processor has. No flag that lets nan or infinity be forgotten, or additions be reordered, is
@@ -36,8 +36,8 @@ _BLOCK = 1024
 _ROWS_AT_ONCE = 16  # of columns
 # Twice through the cache: once for the largest, once for the sum. 2**15 of float64 are 256 KiB.
 LONGEST = 2**15
-# Bytes of a vector: a register of AVX-512 or of AVX, or two of 16 bytes, of which one works while the
-# other waits.
+# Bytes of a vector: a register of AVX-512 or of AVX, or two of 16 bytes, of which one works while
+# the other waits.
 _BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
 # Rows of fewer terms are lifted together, `_TIMES` times as many as a vector has numbers: at most
 # 64 KiB, 128 rows of float32 or 64 of float64.
