@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from array_api_extra.testing import lazy_xp_function
 
 import agnostic_lse
 from agnostic_lse import logsumexp
-from tests.accuracy.problems import PROBLEMS, Answer, Arguments
+from tests.accuracy.problems import PROBLEMS, Answer, Arguments, error_of
 from tests.backends import Backend, to_numpy
 from tests.capabilities import SETTINGS
+from tests.reference import DIGITS
 
 for name in set(agnostic_lse.__all__) - SETTINGS:
     # In this module they are patched: jitted on JAX, and lazy on Dask.
@@ -49,6 +52,59 @@ def test_bound(request: pytest.FixtureRequest, array: Any, problem: str, dtype: 
         if problem == "softmax":
             off = np.abs(out.astype(np.longdouble).sum(axis=1) - 1)
             assert off.max() <= BOUND * np.finfo(dtype).eps / 2
+
+
+# Means near 0 below a peak that is not: the result was once rounded as the peak is.
+LONE_PEAKS = [
+    (2.0, 10**6),
+    (2.0, 10**4),
+    (1.7515984183038429, 100),
+    (1.7844056035789430, 20),
+    (1.65, 100),
+    (1e-20, 100),
+]
+
+
+def errors_of_means(
+    peaks: Any, others: Any, out: Any, dtype: str, times: int = 1
+) -> Iterator[float]:
+    """Yield the errors of means of a peak and other terms, all of them that many times."""
+    for peak, row, found in zip(peaks, others, np.asarray(out).reshape(-1), strict=True):
+        with mp.workdps(DIGITS):
+            terms = [(mp.mpf(float(peak)), 1), *((mp.mpf(float(x)), times) for x in row)]
+            excess = mp.fsum(n * mp.expm1(x) for x, n in terms) / (1 + times * len(row))
+            by_terms = mp.fsum(n * mp.exp(x) * abs(x) for x, n in terms)
+            by_terms /= mp.fsum(n * mp.exp(x) for x, n in terms)
+            true = mp.log1p(excess)
+            yield error_of(float(found), true, max(abs(true), by_terms), dtype)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("peak", "zeros"), LONE_PEAKS)
+def test_mean_near_0_below_a_peak(
+    array: Any, library: Backend, peak: float, zeros: int, dtype: str, weighted: bool
+) -> None:
+    if library in (Backend.DASK, Backend.NUMPY_TILES):  # whose blocks and tiles are tiny here
+        zeros = min(zeros, 10**4)
+    x = np.zeros(zeros + 1, dtype)
+    x[0] = peak
+    b = array(np.full_like(x, 0.3)) if weighted else None
+    out = to_numpy(agnostic_lse.logmeanexp(array(x), b=b))
+    assert max(errors_of_means(x[:1], [[0.0]], out, dtype, zeros)) <= BOUND
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-4, 0.1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_means_below_peaks(dtype: str, spread: float) -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(300 if spread == 0 else 30):
+        others = int(10 ** rng.uniform(0.3, 4 if spread == 0 else 3))
+        x = (rng.normal(size=others + 1) * spread).astype(dtype)
+        x[0] = rng.uniform(0.5, 6)
+        out = agnostic_lse.logmeanexp(x)
+        rows, times = ([[0.0]], others) if spread == 0 else ([x[1:]], 1)
+        assert max(errors_of_means(x[:1], rows, out, dtype, times)) <= BOUND
 
 
 # One term that is not there, beside others that are close to each other: added in order, its -1

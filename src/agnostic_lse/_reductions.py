@@ -179,8 +179,8 @@ def logmeanexp(
 
     Notes
     -----
-    The difference ``logsumexp(a) - log(n)`` cancels where the exponents are close to each other.
-    There, with c in their middle, the result is
+    The difference ``logsumexp(a) - log(n)`` cancels where the result is close to 0. There, with c
+    close to the result, or 0, it is
 
     .. math:: c + \log\Bigl(1 + \frac{\sum_i b_i (e^{a_i - c} - 1)}{\sum_i b_i}\Bigr),
 
@@ -202,7 +202,7 @@ def logmeanexp(
     if is_complex(xp, dtype):
         out = _complex_log_quotient(xp, state, mass)
     else:
-        out = _real_log_mean(xp, weights, _real_log_quotient(xp, state, mass))
+        out = _real_log_mean(xp, weights, state.peak, _real_log_quotient(xp, state, mass))
     massless = (_whole(mass) == 0) & (mass.peak != -xp.inf)
     out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
     return finished(xp, out, dtype, axes, keepdims)
@@ -219,7 +219,8 @@ class _Weights:
     ) -> None:
         self.xp, self.terms, self.axes = xp, terms, axes
         self.largest: Array | None = None
-        if terms[1] is not None:
+        self.are_given = terms[1] is not None
+        if self.are_given:
             (self.largest,) = self._reduced(self._largest, _largest_of)
 
     def _reduced(
@@ -284,16 +285,6 @@ class _Weights:
             *_logsum.merge(self.xp, State(*one[3:]), State(*other[3:])),
         )
 
-    def highest(self) -> Array:
-        """Return the largest exponent that has a weight."""
-
-        def highest(a: Array, b: Array | None, where: Array | None, *largest: Array) -> Any:
-            there = self._weight(a, b, where, *largest) != 0
-            present = self.xp.where(there, a, -self.xp.inf)
-            return (_logsum.highest(self.xp, present, self.axes),)
-
-        return self._reduced(highest, _largest_of, self.largest)[0]
-
     def totals(self, function: Callable[[Array, Array, Array], tiles.Results], slot: Array) -> Any:
         """Return the sums of what a function makes of exponents, of weights and of a slot each."""
 
@@ -351,18 +342,15 @@ def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     return _logsum.logarithm(xp, size, phase)
 
 
-def _real_log_mean(xp: Namespace, weights: _Weights, log_quotient: Array) -> Array:
-    """Return the logarithm of the mean, from the difference of two logarithms where that is exact.
+def _real_log_mean(xp: Namespace, weights: _Weights, peak: Array, log_quotient: Array) -> Array:
+    """Return the logarithm of the mean, given the difference of two logarithms, which may cancel.
 
     Whichever constant stands for c, ``c + log1p(mean(expm1(a - c)))`` is the same function. With c
-    in the middle of the exponents nothing in it is larger than how far they lie apart. Where the
-    mean lies far from c, the difference of logarithms is the better one.
+    at the result, what lies above it and what lies below cancel each other, and what lies above is
+    less than ``sum(p * (a - c))``, so that roundings count for no more than those of the exponents.
+    The difference of logarithms is near enough to the result, unless that is so small that only
+    rounding is left of the difference; but then 0 is, and no exponent less 0 is rounded.
     """
-
-    def below_top(a: Array, weight: Array, top: Array) -> tiles.Results:
-        # The middle is their arithmetic mean, but an exponent far below has no say in it.
-        size, below = xp.abs(weight), xp.maximum(_logsum.bounded(xp, a, top), -1.0)
-        return size * xp.where(weight != 0, below, 0.0), size
 
     def above_centre(a: Array, weight: Array, centre: Array) -> tiles.Results:
         # What is not there counts for nothing wherever it lies, but for the derivative by its
@@ -373,20 +361,27 @@ def _real_log_mean(xp: Namespace, weights: _Weights, log_quotient: Array) -> Arr
         # digits of all are added apart: as whole numbers of a unit, they add up without rounding.
         unit = _logsum.half_digits(xp, a.dtype)
         leading = constant(xp.round(terms / unit) * unit)
-        return leading, terms - leading, weight
+        if not weights.are_given:
+            return leading, terms - leading, weight
+        return leading, terms - leading, weight, xp.abs(constant(terms))
 
-    top = weights.highest()
-    centre = constant(top + _quotient(xp, *weights.totals(below_top, top)))
-    leading, others, whole = weights.totals(above_centre, centre)
-    sound = xp.abs(whole) > xp.finfo(whole.dtype).eps  # else signed weights have all but cancelled
+    known = xp.isfinite(log_quotient)
+    centre = constant(xp.where(known & (xp.abs(log_quotient) > 0.75), log_quotient, 0.0))
+    leading, others, whole, *size = weights.totals(above_centre, centre)
+    sound = known & (whole != 0)
+    for each in size:
+        # Where signed weights have all but cancelled, -1 of each term far below does not.
+        sound = sound & (each < 8 * xp.abs(whole))
     excess = (leading + others) / xp.where(sound, whole, 1.0)
-    near = (
-        sound
-        & (log_quotient < centre + 0.7)
-        & (log_quotient > centre - 0.7)
-        & (xp.abs(excess) < 0.5)
-    )
-    return xp.where(near, centre + log1p(xp, xp.where(near, excess, 0.0)), log_quotient)
+    sound = sound & (excess > -0.75)
+    out = centre + log1p(xp, xp.where(sound, excess, 0.0))
+    # Weights that vanish beside the largest are in the difference of logarithms alone.
+    log = xp.where(known, log_quotient, 0.0)
+    sound = sound & (xp.abs(out - log) < 0.01)
+    # The difference is exact unless it cancels. Its derivatives do where exponents lie close.
+    below = xp.abs(peak - log)
+    needed = (xp.abs(log) < 1 + below) | (below < 0.7)
+    return xp.where(sound & needed, out, log_quotient)
 
 
 def _quotient(xp: Namespace, dividend: Array, divisor: Array) -> Array:
