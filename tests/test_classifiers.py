@@ -462,24 +462,23 @@ class TestOtherPackages:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_labels_of_xgboost() -> None:
-    cls = available_package("xgboost").XGBClassifier
-    samples, labels = make_multilabel_classification(random_state=0)
-    model = cls(n_estimators=5).fit(samples, labels)
-    p = model.predict_proba(samples)
-    np.testing.assert_allclose(np.exp(log_proba(model, samples)), p, rtol=1e-5)
-    out = np.exp(log_proba(model, samples, smoothing=0.5))
-    np.testing.assert_allclose(out, 0.5 * p + 0.25, rtol=1e-5)
+class TestOtherPackagesUnusualModels:
+    def test_labels_of_xgboost(self) -> None:
+        cls = available_package("xgboost").XGBClassifier
+        samples, labels = make_multilabel_classification(random_state=0)
+        model = cls(n_estimators=5).fit(samples, labels)
+        p = model.predict_proba(samples)
+        np.testing.assert_allclose(np.exp(log_proba(model, samples)), p, rtol=1e-5)
+        out = np.exp(log_proba(model, samples, smoothing=0.5))
+        np.testing.assert_allclose(out, 0.5 * p + 0.25, rtol=1e-5)
 
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("boosting", ["boosting", "boosting_type"])
-def test_forests_of_lightgbm(boosting: str, n_classes: int) -> None:
-    cls = available_package("lightgbm").LGBMClassifier
-    options = {boosting: "rf", "bagging_freq": 1, "bagging_fraction": 0.5, "verbose": -1}
-    model = cls(n_estimators=5, **options).fit(X[: 50 * n_classes], Y[: 50 * n_classes])
-    np.testing.assert_allclose(np.exp(log_proba(model, X)), model.predict_proba(X), rtol=1e-12)
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    @pytest.mark.parametrize("boosting", ["boosting", "boosting_type"])
+    def test_forests_of_lightgbm(self, boosting: str, n_classes: int) -> None:
+        cls = available_package("lightgbm").LGBMClassifier
+        options = {boosting: "rf", "bagging_freq": 1, "bagging_fraction": 0.5, "verbose": -1}
+        model = cls(n_estimators=5, **options).fit(X[: 50 * n_classes], Y[: 50 * n_classes])
+        np.testing.assert_allclose(np.exp(log_proba(model, X)), model.predict_proba(X), rtol=1e-12)
 
 
 def test_nothing_is_imported_for_a_rule() -> None:
