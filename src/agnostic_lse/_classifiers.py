@@ -119,7 +119,7 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
     out = (_own_or_logarithm if rule is None else rule.function)(estimator, X)
     if isinstance(out, list):
         return [smoothed(each, smoothing) for each in out]
-    return smoothed(out, smoothing, has_labels(estimator))
+    return smoothed(out, smoothing, bool(smoothing) and has_labels(estimator))
 
 
 def gives_log_proba(estimator: Any) -> bool:
@@ -347,7 +347,7 @@ def has_labels(estimator: Any) -> bool:
     if "ClassifierChain" in names or getattr(estimator, "multilabel_", False):
         return True
     if "StackingClassifier" in names:
-        return isinstance(estimator._label_encoder, list)
+        return isinstance(getattr(estimator, "_label_encoder", None), list)
     if "XGBClassifier" in names:
         # Its classes_ are those of any of the labels.
         learner = json.loads(estimator.get_booster().save_config())["learner"]
