@@ -58,7 +58,10 @@ def _entrywise(*arguments: Any, features: frozenset[str] = REAL) -> Capabilities
 SETTINGS = {"kernels", "show_config"}
 CAPABILITIES = {
     "logsumexp": _along(REAL | {"complex"}),
-    "logmeanexp": _along(REAL | {"complex"}),
+    "logmeanexp": _along(
+        REAL | {"complex"},
+        limits="errs by up to 6 units of roundoff on JAX, and with some weights by 4.4, not 4",
+    ),
     "softmax": _along(limits="errs by up to 5 units of roundoff, not 4"),
     "log_softmax": _along(),
     "logcumsumexp": _along(
