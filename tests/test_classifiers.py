@@ -24,7 +24,12 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain
@@ -386,6 +391,11 @@ def test_wrapped_again() -> None:
     outer = make_pipeline(StandardScaler(), inner).fit(X, Y)
     np.testing.assert_array_equal(log_proba(outer, X), outer.predict_log_proba(X))
     assert log_proba_source(outer).endswith("; SVC: logarithm of predict_proba")
+
+
+def test_votes_in_threads_are_quiet() -> None:
+    model = BaggingClassifier(RidgeClassifier(), n_estimators=4, n_jobs=2, random_state=0)
+    assert np.isneginf(log_proba(model.fit(X, Y), X)).any()
 
 
 def test_sparse_samples() -> None:

@@ -465,7 +465,7 @@ class TestScorer:
         X, y = iris()
         fitted = ExactNB().fit(X, y)
         copies = [
-            pickle.loads(pickle.dumps(neg_log_loss_scorer)),  # noqa: S301
+            pickle.loads(pickle.dumps(neg_log_loss_scorer)),  # noqa: S301 (our own)
             copy.deepcopy(neg_log_loss_scorer),
             clone(neg_log_loss_scorer, safe=False),
         ]

@@ -235,7 +235,6 @@ def register_log_proba(cls: type, *, reads: Sequence[str] = ()) -> Callable[[Dec
             f"cls is a {type(cls).__name__}, but a class of classifiers was expected: pass the "
             "class itself, as in @register_log_proba(MyClassifier)."
         )
-
     if isinstance(reads, str):
         raise TypeError(
             f"reads is {reads!r}, but a sequence of names was expected: pass [{reads!r}]."
@@ -538,6 +537,7 @@ def _bagging(estimator: Any, X: Any) -> Array:
         reset=False,
     )
 
+    @quiet  # a thread does not know what its caller silenced
     def ask(member: Any, features: Any) -> Array:
         if not hasattr(member, "predict_proba"):
             votes = member.predict(X[:, features])[:, None] == np.arange(estimator.n_classes_)

@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss as clipped_log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ._namespace import Array, to_host
 from ._reductions import log_softmax
-from .sklearn import LogProbabilityClassifier
+from .sklearn import LogProbabilityClassifier, log_loss
 
 # Pixels 100 times as bright are what a camera of 11 bits gives where the training images had 4.
 GAIN = 100
@@ -166,9 +166,9 @@ def _outcome(name: str, model: Any, X: Array, y: Array) -> Outcome:
         log_proba=log_proba,
         accuracy=accuracy,
         warnings=of_log_proba,
-        # log_loss refuses nan.
-        clipped_loss=np.nan if np.isnan(proba).any() else log_loss(y, proba),
-        exact_loss=-float(np.mean(log_proba[np.arange(len(y)), y])),
+        # scikit-learn's refuses nan.
+        clipped_loss=np.nan if np.isnan(proba).any() else clipped_log_loss(y, proba),
+        exact_loss=log_loss(y, log_proba),
     )
 
 

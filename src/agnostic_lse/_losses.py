@@ -23,7 +23,14 @@ from ._namespace import (
     to_host,
 )
 from ._reductions import logsumexp
-from ._validation import is_not_numeric, is_unread, number_of_classes, widest_dtype
+from ._validation import (
+    is_not_numeric,
+    is_unread,
+    lies_on,
+    moved,
+    number_of_classes,
+    widest_dtype,
+)
 
 # How far from 0 the logarithm of a row's sum may be. What normalising and storing in a dtype of
 # unit roundoff u leaves is u times the sum of p |log p| <= log(n_classes): below 16 u, which is
@@ -209,7 +216,7 @@ def _loss(y_true: Any, log_proba: Any, sample_weight: Any, classes: Any) -> Any:
 def _membership(xp: Namespace, device: Any, y_true: Any, log_proba: Array, classes: Any) -> Array:
     """Return for each sample and each class whether that is the true one."""
     refuse_containers("y_true", y_true)
-    beside = not compat.is_numpy_namespace(xp) and _lies_beside(xp, device, y_true)
+    beside = not compat.is_numpy_namespace(xp) and lies_on(xp, device, y_true)
     y = y_true if beside else _on_host("y_true", y_true)
     _refuse_length("y_true", y, log_proba)
     name = "labels"
@@ -222,15 +229,15 @@ def _membership(xp: Namespace, device: Any, y_true: Any, log_proba: Array, class
         classes, name = _unique("y_true", to_host(y)), "y_true"
     _refuse_columns(name, classes, log_proba)
     if not beside:
-        codes = _moved(xp, device, _codes(y, classes))
-        return codes[:, None] == _moved(xp, device, np.arange(len(classes)))[None, :]
+        codes = moved(xp, device, _codes(y, classes))
+        return codes[:, None] == moved(xp, device, np.arange(len(classes)))[None, :]
     held = None if is_not_numeric(classes) else classes.astype(str(y.dtype).rpartition(".")[2])
     if held is None or not np.array_equal(held, classes):
         raise ValueError(
             f"y_true has dtype {y.dtype}, which does not hold all of the labels {_few(classes)}: "
             "pass both of one kind."
         )
-    true = y[:, None] == _moved(xp, device, held)[None, :]
+    true = y[:, None] == moved(xp, device, held)[None, :]
     if not is_unread(true):
         known = xp.any(true, axis=1)
         if not xp.all(known):
@@ -307,20 +314,6 @@ def _on_host(name: str, value: Any) -> Array:
     return array
 
 
-def _moved(xp: Namespace, device: Any, array: Array) -> Array:
-    """Return NumPy's array in a namespace, on a device."""
-    # PyTorch takes no other byte order, no negative strides, and nothing read-only.
-    array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-    return xp.asarray(array, device=device)
-
-
-def _lies_beside(xp: Namespace, device: Any, array: Any) -> bool:
-    """Return whether something is an array of a namespace on a device, or a traced one of it."""
-    if not compat.is_array_api_obj(array) or compat.array_namespace(array) is not xp:
-        return False
-    return device is None or compat.device(array) in (None, device)
-
-
 def _refuse_length(name: str, array: Array, log_proba: Array) -> None:
     n_samples = log_proba.shape[0]
     if np.isnan(n_samples) and isinstance(array, np.ndarray):
@@ -341,7 +334,7 @@ def _weights(xp: Namespace, device: Any, sample_weight: Any, log_proba: Array) -
     if sample_weight is None:
         return xp.ones_like(log_proba if log_proba.ndim == 1 else log_proba[:, 0], dtype=wide)
     refuse_containers("sample_weight", sample_weight)
-    beside = _lies_beside(xp, device, sample_weight)
+    beside = lies_on(xp, device, sample_weight)
     weights = sample_weight if beside else _on_host("sample_weight", sample_weight)
     _refuse_length("sample_weight", weights, log_proba)
     if not beside:
@@ -350,7 +343,7 @@ def _weights(xp: Namespace, device: Any, sample_weight: Any, log_proba: Array) -
                 f"sample_weight has dtype {weights.dtype}, but numbers were expected: pass one "
                 "number for each sample."
             )
-        weights = _moved(xp, device, weights.astype(np.float64))
+        weights = moved(xp, device, weights.astype(np.float64))
     weights = xp.astype(weights, wide)
     if is_unread(weights):
         return weights

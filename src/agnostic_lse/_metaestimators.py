@@ -662,9 +662,10 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         """
         self._check_pool()
         kept, weights = self._kept()
-        if np.ndim(to_host(y)) > 1 and np.shape(to_host(y))[1] > 1:
+        shape = tuple((y if compat.is_array_api_obj(y) else np.asarray(y)).shape)
+        if len(shape) > 1 and shape[1] > 1:
             raise ValueError(
-                f"y has shape {np.shape(to_host(y))}, but one class for each sample was expected: "
+                f"y has shape {shape}, but one class for each sample was expected: "
                 "wrap a LogPoolClassifier in sklearn.multioutput.MultiOutputClassifier."
             )
         if get_config()["enable_metadata_routing"]:
@@ -697,6 +698,8 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         _take_over(self, members[0], X)
         if any(not np.array_equal(every[0], each) for each in every):
             self.classes_ = np.unique(np.concatenate(every))
+        # Now, since classes on a GPU would have to be waited for
+        self._places = [places_of(own, self.classes_) for own in every]
         return self
 
     def _check_pool(self) -> None:
@@ -745,17 +748,14 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         _check(self, X, "predict_log_proba")
         self._check_pool()
         # Who weighs nothing has no veto.
-        pairs = zip(self.estimators_, self._shares, strict=True)
-        asked = [(member, weight) for member, weight in pairs if weight]
-        members = [self._of_member(member, X) for member, _ in asked]
+        everyone = zip(self.estimators_, self._places, self._shares, strict=True)
+        asked = [each for each in everyone if each[2]]
+        count, shares = self.classes_.shape[0], [share for _, _, share in asked]
+        members = [spread(log_proba(member, X), places, count) for member, places, _ in asked]
         if self.pool == "linear":
-            return mean(members, [weight for _, weight in asked])
-        pooled = sum(weight * log_p for (_, weight), log_p in zip(asked, members, strict=True))
+            return mean(members, shares)
+        pooled = sum(share * log_p for share, log_p in zip(shares, members, strict=True))
         return log_softmax(pooled, axis=1)
-
-    def _of_member(self, member: Any, X: Any) -> Array:
-        places = places_of(member.classes_, self.classes_)
-        return spread(log_proba(member, X), places, self.classes_.shape[0])
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class for each sample.

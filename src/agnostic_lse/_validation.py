@@ -137,28 +137,36 @@ def labels(xp: Namespace, classes: Any, index: Array) -> Array:
     on_host = to_host(classes)
     if compat.is_dask_namespace(xp):  # its blocks hold whatever NumPy's arrays do
         return index.map_blocks(on_host.__getitem__, dtype=on_host.dtype)
-    moved = None if is_not_numeric(on_host) else _as_labels(xp, device, on_host)
-    return on_host[to_host(index)] if moved is None else moved[index]
+    there = None if is_not_numeric(on_host) else _as_labels(xp, device, on_host)
+    return on_host[to_host(index)] if there is None else there[index]
 
 
 @quiet
 def _as_labels(xp: Namespace, device: Any, numbers: Array) -> Array | None:
     """Return NumPy's numbers as an array of a namespace, or None if it cannot hold them exactly."""
-    # PyTorch takes no other byte order, no negative strides, and nothing read-only.
-    numbers = np.array(numbers, dtype=numbers.dtype.newbyteorder("="), order="C")
     try:
-        moved = xp.asarray(numbers, device=device)
+        there = moved(xp, device, numbers)
     except (TypeError, ValueError, RuntimeError):  # which one depends on the library
         return None
     # JAX turns 64 bits into 32, unless it is told not to.
-    held = numbers.astype(str(moved.dtype).rpartition(".")[2])
-    return moved if np.array_equal(held, numbers, equal_nan=True) else None
+    held = numbers.astype(str(there.dtype).rpartition(".")[2])
+    return there if np.array_equal(held, numbers, equal_nan=True) else None
+
+
+def moved(xp: Namespace, device: Any, array: Array) -> Array:
+    """Return NumPy's array in a namespace, on a device."""
+    # PyTorch takes no other byte order, no negative strides, and nothing read-only.
+    array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return xp.asarray(array, device=device)
 
 
 def lies_on(xp: Namespace, device: Any, array: Any) -> bool:
-    """Return whether something is an array of a namespace on a device; None is any device."""
+    """Return whether something is an array of a namespace on a device.
+
+    None is any device, which is what arrays have while JAX traces.
+    """
     return bool(
         compat.is_array_api_obj(array)
         and compat.array_namespace(array) is xp
-        and (device is None or compat.device(array) == device)
+        and (device is None or compat.device(array) in (None, device))
     )

@@ -48,18 +48,14 @@ _TIMES = 8
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _compiled(**options: Any) -> Callable[[Function], Function]:
-    """Return the decorator: with a cache on disk where a directory for it can be written to."""
-
-    def decorate(function: Function) -> Any:
-        # As NumPy divides by 0: to look for it would keep LLVM from using vectors.
-        compile_ = functools.partial(numba.njit, nogil=True, error_model="numpy", **options)
-        try:
-            return compile_(cache=True)(function)
-        except RuntimeError:  # Numba finds no place for its cache
-            return compile_()(function)
-
-    return decorate
+def _compiled(function: Function) -> Any:
+    """Compile a function: with a cache on disk where a directory for it can be written to."""
+    # As NumPy divides by 0: to look for it would keep LLVM from using vectors.
+    compile_ = functools.partial(numba.njit, nogil=True, error_model="numpy")
+    try:
+        return compile_(cache=True)(function)
+    except RuntimeError:  # Numba finds no place for its cache
+        return compile_()(function)
 
 
 _MANTISSA = {32: (23, 127), 64: (52, 1023)}
@@ -556,13 +552,13 @@ def _set(_: Any, x: Any, place: Any, entry: Any) -> Any:
     return types.void(x, types.intp, x.dtype), generate
 
 
-@_compiled()
+@_compiled
 def _log1p(x: Any) -> Any:
     """Return log(1 + x) for x of 0 and more."""
     return _log1p_of(x)
 
 
-@_compiled()
+@_compiled
 def _unusual(peak: Any, x: Any, start: int, n: int, step: int) -> Any:
     """Return peak and rest of a sum that has no finite peak, or nan among its terms."""
     infinite = 0
@@ -574,7 +570,7 @@ def _unusual(peak: Any, x: Any, start: int, n: int, step: int) -> Any:
     return peak, x.dtype.type(infinite - 1 if infinite else 0)
 
 
-@_compiled()
+@_compiled
 def _lift_row(x: Any, start: int, n: int) -> Any:
     peak = _highest(x, start, n)
     if not np.isinf(peak):
@@ -590,7 +586,7 @@ def _lift_row(x: Any, start: int, n: int) -> Any:
     return _unusual(peak, x, start, n, 1)
 
 
-@_compiled()
+@_compiled
 def _workspace(x: Any, lanes: int) -> Any:
     """Return peaks, rests, two arrays for in between, and one of float64."""
     return (
@@ -602,7 +598,7 @@ def _workspace(x: Any, lanes: int) -> Any:
     )
 
 
-@_compiled()
+@_compiled
 def _lift_lanes(x: Any, place: int, stride: int, n: int, lanes: int, work: Any) -> None:
     """Write peaks and rests of sums side by side into the first two arrays of the workspace."""
     peak, rest, base, others, whole = work
@@ -633,25 +629,25 @@ def _lift_lanes(x: Any, place: int, stride: int, n: int, lanes: int, work: Any) 
                 peak[i], rest[i] = _unusual(peak[i], x, place + i, n, stride)
 
 
-@_compiled()
+@_compiled
 def _at(row: int, inner: int, steps: Any, k: int) -> int:
     """Return where a row begins in an array whose outer step is the kth, and the inner the next."""
     return row // inner * steps[k] + row % inner * steps[k + 1]
 
 
-@_compiled()
+@_compiled
 def values(peak: Any, rest: Any, out: Any, start: int, stop: int) -> None:
     """Write ``peak + log1p(rest)``."""
     for i in range(start, stop):
         _set(out, i, _get(peak, i) + _log1p(_get(rest, i)))
 
 
-@_compiled()
+@_compiled
 def _rows_at_once(x: Any) -> int:
     return _TIMES * _BYTES // x.itemsize
 
 
-@_compiled()
+@_compiled
 def _group(first: int, stop: int, inner: int, steps: Any, places: Any) -> int:
     """Write the places of rows from the first on, in two arrays or more, and return how many rows.
 
@@ -675,7 +671,7 @@ def _group(first: int, stop: int, inner: int, steps: Any, places: Any) -> int:
     return min(lanes, stop - first)
 
 
-@_compiled()
+@_compiled
 def _lift_rows(x: Any, starts: Any, count: int, n: int, peaks: Any, rests: Any) -> None:
     """Write peaks and rests of rows that begin at some places, and are followed by spare ones."""
     if n >= _LONG:
@@ -697,7 +693,7 @@ def _lift_rows(x: Any, starts: Any, count: int, n: int, peaks: Any, rests: Any) 
                 peaks[i], rests[i] = _unusual(peaks[i], x, starts[i], n, 1)
 
 
-@_compiled()
+@_compiled
 def lift_rows(
     x: Any, peak: Any, rest: Any, n: int, inner: int, steps: Any, start: int, stop: int
 ) -> None:
@@ -718,7 +714,7 @@ def lift_rows(
             _set(rest, slot, _get(rests, i))
 
 
-@_compiled()
+@_compiled
 def log_sum_rows(x: Any, out: Any, n: int, inner: int, steps: Any, start: int, stop: int) -> None:
     """Write the logarithms of the sums of rows, numbered as in a lift."""
     lanes = _rows_at_once(x)
@@ -733,7 +729,7 @@ def log_sum_rows(x: Any, out: Any, n: int, inner: int, steps: Any, start: int, s
             _set(out, _get(slots, i), _get(sums, i))
 
 
-@_compiled()
+@_compiled
 def lift_columns(
     x: Any, peak: Any, rest: Any, n: int, stride: int, shape: Any, steps: Any, start: int, stop: int
 ) -> None:
@@ -754,13 +750,13 @@ def lift_columns(
             peak[place + i], rest[place + i] = work[0][i], work[1][i]
 
 
-@_compiled()
+@_compiled
 def _size(rest: Any, logarithm: bool) -> Any:
     """Return the sum of terms over exp(peak), or its logarithm."""
     return _log1p(rest) if logarithm else 1 + rest
 
 
-@_compiled()
+@_compiled
 def _beside_infinity(x: Any, size: Any, logarithm: bool) -> Any:
     """Return softmax of an entry, or its logarithm, where the peak is infinite."""
     if logarithm:
@@ -768,7 +764,7 @@ def _beside_infinity(x: Any, size: Any, logarithm: bool) -> Any:
     return 1 / size if x == np.inf else size - size
 
 
-@_compiled()
+@_compiled
 def _write_row(
     x: Any, from_: int, n: int, peak: Any, size: Any, logarithm: bool, out: Any, to: int
 ) -> None:
@@ -780,7 +776,7 @@ def _write_row(
         _write(x, from_, n, peak, size, logarithm, out, to)
 
 
-@_compiled()
+@_compiled
 def _write_lanes(
     x: Any, from_: int, lanes: int, peak: Any, size: Any, logarithm: bool, out: Any, to: int
 ) -> None:
@@ -791,7 +787,7 @@ def _write_lanes(
             _set(out, to + i, _beside_infinity(_get(x, from_ + i), _get(size, i), logarithm))
 
 
-@_compiled()
+@_compiled
 def write_rows(
     x: Any,
     peak: Any,
@@ -819,7 +815,7 @@ def write_rows(
             _write_row(x, from_[i], n, peak[slots[i]], sizes[i], logarithm, out, to[i])
 
 
-@_compiled()
+@_compiled
 def write_columns(
     x: Any,
     peak: Any,

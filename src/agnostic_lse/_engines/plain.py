@@ -17,6 +17,9 @@ from .._elementary import exp, log1p
 from .._logsum import State
 
 _FEW = 16
+# What the leading digits of so many terms of float32 leave is 128 * 2**-12 in all, and its rounding
+# does not count. Of more, NumPy rounds too often: it adds sixteen in order.
+_NEGLIGIBLE = 128
 # Adding it, and taking it away, leaves as many digits behind the point as `half_digits` keeps.
 _BIG = {np.dtype(np.float32): np.float32(1.5 * 2.0**12), np.dtype(np.float64): 1.5 * 2.0**26}
 
@@ -99,7 +102,7 @@ def _rest(scaled: Any, axes: tuple[int, ...]) -> Any:
     leading -= big
     total: Any = np.add.reduce if _adds_exactly(scaled, axes) else _total
     others = scaled - leading
-    if others.dtype == np.float32 and others.size > _MANY:  # which a tree of 128 would round
+    if others.dtype == np.float32 and _count(scaled, axes) > _NEGLIGIBLE:
         others = others.astype(np.float64)
     others = total(others, axis=axes, keepdims=True)
     rest = (total(leading, axis=axes, keepdims=True) - 1) + others
@@ -114,7 +117,12 @@ def _adds_exactly(x: Any, axes: tuple[int, ...]) -> bool:
     """
     if axes == (x.ndim - 1,) and x.flags.c_contiguous:
         return True
-    return bool(math.prod([x.shape[axis] for axis in axes]) <= _FEW)
+    return _count(x, axes) <= _FEW
+
+
+def _count(x: Any, axes: tuple[int, ...]) -> int:
+    """Return how many terms a sum has."""
+    return math.prod([x.shape[axis] for axis in axes])
 
 
 def _total(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:  # noqa: ARG001 (as NumPy's)

@@ -33,11 +33,11 @@ Place = tuple[slice, ...]
 
 def serves(xp: Namespace, array: Array) -> bool:
     """Tell whether an array is large and lies in host memory that can be written to at once."""
-    return compat.is_numpy_namespace(xp) and array.size > SIZE and _memory_is_kept()
+    return compat.is_numpy_namespace(xp) and array.size > SIZE
 
 
 @functools.cache
-def _memory_is_kept() -> bool:
+def _keep_memory() -> None:
     """Let the C library keep what a step on a tile frees for the steps that follow.
 
     glibc begins by giving all free memory at the end of its heap back, from 128 KiB on, and pages
@@ -47,7 +47,6 @@ def _memory_is_kept() -> bool:
     holds for the whole process, as it does once any program has freed such an array.
     """
     np.empty(8 * SIZE)
-    return True
 
 
 def mapped(
@@ -60,6 +59,7 @@ def mapped(
 
     The function is given a tile of each array, and of each of the slots what belongs to it.
     """
+    _keep_memory()
     first = _first(arrays)
     places = [place for (place,) in cut(first, (), whole)]
     out = np.empty_like(first)
@@ -83,6 +83,7 @@ def reduced(
 
     Its results are arrays; what combines them must go entry by entry.
     """
+    _keep_memory()
     first = _first(arrays)
     parts = cut(first, axes)
     places = list(itertools.chain(*parts))
@@ -120,6 +121,7 @@ def scanned(
     `total` reduces a tile along the axis, `before` turns what tiles gave, along the axis, into what
     all tiles before each one give together, and `write` makes the entries of a tile from that.
     """
+    _keep_memory()
     parts = cut(x, (axis,))
     places = list(itertools.chain(*parts))
     found: list[Results] = [()] * len(places)
