@@ -99,6 +99,10 @@ class TestEveryClassifier:
                 true[np.isnan(true) & np.isneginf(out)] = -INF
                 np.testing.assert_allclose(out, true, rtol=rtol, atol=0)
 
+    def test_source(self, fitted: dict[tuple[int, str], Any], n_classes: int, name: str) -> None:
+        estimator = fitted[n_classes, name]
+        assert log_proba_source(estimator).startswith(f"{type(estimator).__name__}: ")
+
     def test_the_reference_is_scikit_learns(
         self, fitted: dict[tuple[int, str], Any], n_classes: int, name: str
     ) -> None:

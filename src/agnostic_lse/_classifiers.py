@@ -768,7 +768,11 @@ _RULES: dict[str, Rule] = {
         serves=lambda estimator: estimator.voting == "soft",
         inner=_members,
     ),
-    "sklearn.BaggingClassifier": Rule(_bagging, _MEAN, inner=_members),
+    "sklearn.BaggingClassifier": Rule(
+        _bagging,
+        "mean of those of its members, or of their votes, in log space",
+        inner=lambda e: [member for member in e.estimators_ if hasattr(member, "predict_proba")],
+    ),
     "sklearn.ClassifierChain": Rule(_chain, "those of its members", inner=_members),
     "sklearn.MultiOutputClassifier": Rule(_multi_output, "those of its members", inner=_members),
     "sklearn.StackingClassifier": Rule(
