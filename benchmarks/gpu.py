@@ -226,6 +226,8 @@ def main() -> None:
         print(f"left out: {name}: {why}")
     if options.out or not options.quick:
         save(results, options.out or RESULTS / "gpu.json")
+    if not (options.out or options.quick):
+        report.write(RESULTS / "speed.json")
 
 
 if __name__ == "__main__":

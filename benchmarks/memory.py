@@ -139,6 +139,8 @@ def main() -> None:
     print("\n".join(report.memory_section(results)))
     if options.out or not options.quick:
         save(results, options.out or RESULTS / "memory.json")
+    if not (options.out or options.quick):
+        report.write(RESULTS / "speed.json")
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ def main() -> None:
     print("\n".join(report.overhead_section(results)))
     if options.out or not options.quick:
         save(results, options.out or RESULTS / "overhead.json")
+    if not (options.out or options.quick):
+        report.write(RESULTS / "speed.json")
 
 
 if __name__ == "__main__":
