@@ -175,27 +175,35 @@ def _direction(xp: Namespace, net: Array, ties: Array) -> Array:
 def merge(xp: Namespace, one: State, other: State) -> State:
     """Return the state of two sums together: associative, commutative, of identity (-inf, 0)."""
     first = one.peak >= other.peak
+    top, low, left = largest_of_two(xp, one, other)
+    # Nothing below counts beside an infinite peak, nor does the largest number, its stand-in.
+    nothing = (low == -xp.inf) | ((top.peak == xp.inf) & (low != top.peak))
+    scale = xp.where(low == top.peak, 1.0, exp_relative(xp, low, top.peak))
+    scale = xp.where(nothing, 0.0, scale)
+    upper = xp.where(first, one.rest, other.rest)
+    lower = xp.where(first, other.rest, one.rest)
+    return State(top.peak, (upper + scale * lower) + scale * left, top.sign)
+
+
+def largest_of_two(xp: Namespace, one: State, other: State) -> tuple[State, Array, Array | float]:
+    """Return the largest term of two sums, without a rest, and what it leaves of the other's peak.
+
+    What it leaves is a multiple of the exponential of the lower peak, which comes before it.
+    """
     peak = xp.maximum(one.peak, other.peak)  # unlike a where, it lets nan through
     low = xp.minimum(one.peak, other.peak)
-    tie = low == peak
-    scale = xp.where(tie, 1.0, exp_relative(xp, low, peak))
-    # Nothing below counts beside an infinite peak, nor does the largest number, its stand-in.
-    scale = xp.where((low == -xp.inf) | ((peak == xp.inf) & ~tie), 0.0, scale)
     if one.sign is None and other.sign is None:
-        upper = xp.where(first, one.rest, other.rest)
-        lower = xp.where(first, other.rest, one.rest)
-        return State(peak, (upper + scale * lower) + scale)
+        return State(peak, xp.zeros_like(peak)), low, 1.0
     one, other = _with_sign(xp, one, other), _with_sign(xp, other, one)
-    upper, lower = xp.where(first, one.rest, other.rest), xp.where(first, other.rest, one.rest)
+    first, tie = one.peak >= other.peak, low == peak
     high, below = xp.where(first, one.sign, other.sign), xp.where(first, other.sign, one.sign)
     # Two peak terms may cancel each other, and one that has cancelled makes room for another.
     net = xp.where(tie, high + below, high)
-    cancelled = xp.abs(net) < 0.5
-    sign = xp.where(cancelled, 0.0, xp.where(high == 0, net, high))
-    rest = (upper + scale * lower) + xp.where(tie, net - sign, scale * below)
+    sign = xp.where(xp.abs(net) < 0.5, 0.0, xp.where(high == 0, net, high))
+    left = xp.where(tie, net - sign, below)
     # Infinite sums of several signs or directions have no sum, as in a lift.
     lost = (low == xp.inf) & (one.sign != other.sign)
-    return State(peak, xp.where(lost, xp.nan, rest), sign)
+    return State(peak, xp.zeros_like(sign), sign), low, xp.where(lost, xp.nan, left)
 
 
 def _with_sign(xp: Namespace, state: State, like: State) -> State:
