@@ -29,6 +29,7 @@ LAYERS = (
     "_validation",
     "_groups",
     "__init__",
+    "_accumulator",
     "_reductions",
     "_products",
     "_segments",

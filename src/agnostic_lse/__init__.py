@@ -1,5 +1,6 @@
 """Logarithms of sums of exponentials, on every array library."""
 
+from ._accumulator import LogSumExpAccumulator
 from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
 from ._engines.choice import kernels
 from ._engines.configuration import show_config
@@ -9,6 +10,7 @@ from ._scan import logcumsumexp
 from ._segments import segment_logsumexp
 
 __all__ = [
+    "LogSumExpAccumulator",
     "kernels",
     "log1mexp",
     "log1pexp",

@@ -168,7 +168,9 @@ def refuse_containers(name: str, value: Any) -> None:
 def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
     owners = {name: compat.array_namespace(array) for name, array in arrays.items()}
     if len({id(owner) for owner in owners.values()}) > 1:
-        came = " and ".join(f"{name} from {_label(owner)}" for name, owner in owners.items())
+        came = " and ".join(
+            f"{name} from {namespace_name(owner)}" for name, owner in owners.items()
+        )
         raise TypeError(
             f"All arrays must come from one namespace, but {came} were given: "
             "convert one of them explicitly."
@@ -185,13 +187,14 @@ def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespa
     xp = compat.array_namespace(xp.asarray(0.0))
     if owner is not None and owner is not xp:
         raise TypeError(
-            f"xp is {_label(xp)}, but {next(iter(owners))} comes from {_label(owner)}: "
-            "leave xp out, or convert the array."
+            f"xp is {namespace_name(xp)}, but {next(iter(owners))} comes from "
+            f"{namespace_name(owner)}: leave xp out, or convert the array."
         )
     return xp
 
 
-def _label(xp: Namespace) -> str:
+def namespace_name(xp: Namespace) -> str:
+    """Return the name of a library's namespace, whether or not it comes in a wrapper."""
     return str(xp.__name__).removeprefix("array_api_compat.")
 
 
@@ -223,21 +226,21 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
         elif hasattr(value, "__array__") and not compat.is_numpy_namespace(xp):
             raise TypeError(
                 f"{name} is a {kind}, which becomes a NumPy array, beside an array from "
-                f"{_label(xp)}: convert one of them explicitly."
+                f"{namespace_name(xp)}: convert one of them explicitly."
             )
         try:
             array = xp.asarray(value, dtype=dtype, device=device)
         except OverflowError as error:
             raise TypeError(
-                f"{name} is a {kind} with an integer that is too large for {_label(xp)}: pass "
-                "floating-point numbers."
+                f"{name} is a {kind} with an integer that is too large for {namespace_name(xp)}: "
+                "pass floating-point numbers."
             ) from error
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(_not_numeric(name, kind)) from error
-    dtype_name = _dtype_name(array.dtype)
-    if dtype_name in _NUMERIC:
+    came = dtype_name(array.dtype)
+    if came in _NUMERIC:
         return array
-    if dtype_name.startswith(("float", "complex", "int", "uint")):
+    if came.startswith(("float", "complex", "int", "uint")):
         raise TypeError(
             f"{name} has dtype {array.dtype}, which has too few digits to calculate with: convert "
             "it to a dtype of 16 bits or more, 64 for complex numbers."
@@ -258,7 +261,7 @@ def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array
             f"{name} has dtype {array.dtype}, but integers were expected: convert it to an integer "
             "dtype."
         )
-    if _dtype_name(array.dtype) in ("int32", "int64"):
+    if dtype_name(array.dtype) in ("int32", "int64"):
         return array
     # Narrower ones could not count the segments, and PyTorch takes no others as indices.
     return xp.astype(array, default_integer(xp, device))
@@ -288,7 +291,7 @@ def _not_numeric(name: str, came: str) -> str:
     )
 
 
-def _dtype_name(dtype: DType) -> str:
+def dtype_name(dtype: DType) -> str:
     """Return the bare name of a dtype: "float32" for ``torch.float32`` and for NumPy's."""
     if isinstance(dtype, np.dtype) and dtype in _NAMES:
         return _NAMES[dtype]
@@ -303,7 +306,7 @@ def is_complex(xp: Namespace, dtype: DType) -> bool:
 def _is_dtype(xp: Namespace, dtype: DType, *kinds: str) -> bool:
     if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
         return any(kind in kinds for kind in _KINDS[dtype.kind])
-    if _dtype_name(dtype) == "bfloat16":  # NumPy's comes from elsewhere, and NumPy does not know it
+    if dtype_name(dtype) == "bfloat16":  # NumPy's comes from elsewhere, and NumPy does not know it
         return "numeric" in kinds
     return bool(xp.isdtype(dtype, kinds))
 
@@ -316,7 +319,7 @@ def _floating_dtype(xp: Namespace, array: Array) -> DType:
 
 def working_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return the dtype to calculate in: float32 for the two 16-bit formats."""
-    return xp.float32 if _dtype_name(dtype) in _NARROW else dtype
+    return xp.float32 if dtype_name(dtype) in _NARROW else dtype
 
 
 def working(xp: Namespace, array: Array, dtype: DType) -> Array:
@@ -355,7 +358,7 @@ def exact_dtype(xp: Namespace, array: Array) -> DType:
 def largest_number(xp: Namespace, dtype: DType) -> Any:
     """Return the largest finite number of a real dtype."""
     largest = xp.finfo(dtype).max
-    return largest if _dtype_name(dtype) in _WIDE else float(largest)
+    return largest if dtype_name(dtype) in _WIDE else float(largest)
 
 
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:
@@ -451,7 +454,7 @@ def finished(
     """Return a result in its dtype and shape."""
     if not keepdims and axes:
         out = xp.squeeze(out, axis=axes)
-    if compat.is_dask_namespace(xp) and _dtype_name(dtype) == "float16":
+    if compat.is_dask_namespace(xp) and dtype_name(dtype) == "float16":
         # What rounds to infinity becomes it here, lest a worker warn of the cast.
         out = xp.where(out >= _ROUNDS_TO_INFINITY, xp.inf, out)
         out = xp.where(out <= -_ROUNDS_TO_INFINITY, -xp.inf, out)

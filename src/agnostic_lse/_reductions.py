@@ -121,6 +121,19 @@ def logsumexp(
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
     size, sign = _engines.log_sum(xp, a, b, where, axes)
+    return signed_result(xp, size, sign, dtype, return_sign, axes, keepdims)
+
+
+def signed_result(
+    xp: Namespace,
+    size: Array,
+    sign: Array | None,
+    dtype: DType,
+    return_sign: bool,
+    axes: tuple[int, ...] = (),
+    keepdims: bool = True,
+) -> Any:
+    """Return a sum's logarithm, or that of its magnitude and its sign, in their dtype and shape."""
     if not return_sign:
         return finished(xp, _logsum.logarithm(xp, size, sign), dtype, axes, keepdims)
     if sign is None:
@@ -199,12 +212,9 @@ def logmeanexp(
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
     weights = _Weights(xp, (a, b, where), axes)
     state, mass = weights.states()
-    if is_complex(xp, dtype):
-        out = _complex_log_quotient(xp, state, mass)
-    else:
-        out = _real_log_mean(xp, weights, state.peak, _real_log_quotient(xp, state, mass))
-    massless = (_whole(mass) == 0) & (mass.peak != -xp.inf)
-    out = xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
+    out = log_mean_of(xp, state, mass)
+    if not is_complex(xp, dtype):
+        out = _real_log_mean(xp, weights, state.peak, out)
     return finished(xp, out, dtype, axes, keepdims)
 
 
@@ -313,6 +323,17 @@ def _sum_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:
 def _whole(state: State) -> Array:
     """Return the sum over the exponential of its peak."""
     return state.rest + (1 if state.sign is None else state.sign)
+
+
+def log_mean_of(xp: Namespace, state: State, mass: State) -> Array:
+    """Return the logarithm of a mean from the states of the sum of terms and of that of weights.
+
+    Close to 0 it is the difference of numbers that are not.
+    """
+    complex_ = is_complex(xp, state.rest.dtype)
+    out = (_complex_log_quotient if complex_ else _real_log_quotient)(xp, state, mass)
+    massless = (_whole(mass) == 0) & (mass.peak != -xp.inf)
+    return xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
 
 
 def _real_log_quotient(xp: Namespace, state: State, mass: State) -> Array:

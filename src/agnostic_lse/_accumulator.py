@@ -1,0 +1,599 @@
+"""A sum of exponentials that grows: batches join it, and others like it merge with it."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import operator
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import array_api_compat as compat
+import numpy as np
+
+from . import _engines, _logsum
+from ._elementary import exp
+from ._logsum import State
+from ._namespace import (
+    Array,
+    DType,
+    Namespace,
+    arguments,
+    as_complex,
+    broadcast,
+    dtype_name,
+    finished,
+    is_complex,
+    namespace_name,
+    quiet,
+    real_dtype,
+    reduced_axes,
+    settled,
+    to_host,
+    working,
+    working_dtype,
+)
+from ._reductions import Axis, log_mean_of, signed_result
+
+
+class _Sum(NamedTuple):
+    """A sum of exponentials that loses no digits, however many others join it.
+
+    All terms but the largest are kept relative to ``exp(base)``, and `lost` is what rounding has
+    taken from their sum. The base is a peak that the sum has had, less than 1 below the one that it
+    has. So a peak that rises slowly does not rescale the rest each time, and two rescalings in turn
+    divide by e at least what the first has rounded.
+    """
+
+    peak: Array
+    sign: Array | None
+    base: Array
+    rest: Array
+    lost: Array
+
+    @classmethod
+    def of(cls, xp: Namespace, state: State) -> _Sum:
+        peak, rest, sign = state
+        return cls(peak, sign, peak, rest, xp.zeros_like(rest))
+
+    def of_dtype(self, xp: Namespace, dtype: DType) -> _Sum:
+        """Return the sum in the dtypes to calculate in for results of a dtype."""
+        return _Sum(*(None if part is None else working(xp, part, dtype) for part in self))
+
+    def state(self, xp: Namespace) -> State:
+        scale = _relative(xp, self.base, self.peak)
+        return State(self.peak, (self.rest + self.lost) * scale, self.sign)
+
+    def joined(self, xp: Namespace, other: _Sum) -> _Sum:
+        """Return the sum of both: `_logsum.merge`, but for the base, and with what is lost."""
+        one = State(self.peak, self.rest, self.sign), State(other.peak, other.rest, other.sign)
+        (peak, _, sign), low, left = _logsum.largest_of_two(xp, *one)
+        base = peak
+        for kept in (other.base, self.base):
+            base = xp.where((kept == peak) | (peak - kept < 1), kept, base)
+        ours, theirs = _relative(xp, self.base, base), _relative(xp, other.base, base)
+        rest, lost = _two_sum(ours * self.rest, theirs * other.rest)
+        rest, more = _two_sum(rest, _relative(xp, low, base) * left)
+        lost = (lost + more) + (ours * self.lost + theirs * other.lost)
+        return _Sum(peak, sign, base, rest, lost)
+
+
+def _relative(xp: Namespace, x: Array, base: Array) -> Array:
+    """Return exp(x - base), where infinities of one sign differ by 0, and -inf counts for 0."""
+    scale = xp.where(x == base, 1.0, exp(xp, x - base))
+    return xp.where(x == -xp.inf, 0.0, scale)
+
+
+def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return a sum and what rounding took from it, by Knuth's two-sum."""
+    rounded = settled(x + y)
+    turned = settled(rounded - x)
+    return rounded, (x - settled(rounded - turned)) + (y - turned)
+
+
+class _Held(NamedTuple):
+    """What an accumulator holds, replaced as a whole.
+
+    Of the namespace, on the device and of the dtype of the results is `like`, which has no entries.
+    `mass` is the sum of weights of what came with any, and `plain` the number of terms without.
+    """
+
+    like: Array
+    total: _Sum
+    mass: _Sum | None
+    terms: int
+    plain: int
+
+    @property
+    def xp(self) -> Namespace:
+        return compat.array_namespace(self.like)
+
+    def joined(self, other: _Held) -> _Held:
+        given: dict[str, Any] = {_HELD: self.like, "what is added": other.like}
+        xp, dtype, _, _ = arguments(None, **given)
+        like = self.like if self.like.dtype == dtype else xp.astype(self.like, dtype)
+        total = self.total.of_dtype(xp, dtype).joined(xp, other.total.of_dtype(xp, dtype))
+        mass = self.mass or other.mass
+        if self.mass and other.mass:
+            mass = self.mass.of_dtype(xp, dtype).joined(xp, other.mass.of_dtype(xp, dtype))
+        return _Held(like, total, mass, self.terms + other.terms, self.plain + other.plain)
+
+
+_HELD = "the accumulator"
+_WHAT = "agnostic_lse.LogSumExpAccumulator"
+# What `to_dict` may name, and so `from_dict` import
+_NAMESPACES = ("numpy", "cupy", "torch", "jax.numpy", "dask.array", "array_api_strict")
+
+
+class LogSumExpAccumulator:
+    r"""Logarithm of a sum of exponentials that comes in batches, or from several workers.
+
+    Parameters
+    ----------
+    shape : tuple of ints, optional
+        Shape of the slots, of which each holds a sum of its own; ``()`` is a single one. By default
+        the first batch says it.
+
+    Attributes
+    ----------
+    shape : tuple of ints
+        Shape of the slots, ``()`` as long as nothing has said it.
+    count : int
+        How many terms each slot has seen, those of weight 0 among them.
+
+    Methods
+    -------
+    update(a, axis=None, b=None)
+        Add a batch of terms.
+    merge(other)
+        Add all that another accumulator has seen.
+    value(return_sign=False)
+        Return the logarithms of the sums.
+    log_mean()
+        Return the logarithms of the means.
+    reset()
+        Forget all terms.
+    to_dict()
+        Return what is held as numbers, text and lists.
+    from_dict(data, xp=None, device=None)
+        Return the accumulator of such a dict.
+
+    See Also
+    --------
+    logsumexp : The same for an array that is there as a whole.
+    logmeanexp : The mean of one.
+
+    Notes
+    -----
+    Held are the largest exponent :math:`z_k` of each slot and the sum of all others relative to it,
+
+    .. math:: r = \sum_{i \ne k} \pm e^{z_i - z_k} \quad\text{with}\quad z_i = a_i + \log|b_i|,
+
+    so that the value is :math:`z_k + \log(1 + r)`. What rounding takes from r is kept beside it, by
+    Knuth's two-sum [1]_, so that the error does not grow with the number of batches, and r is
+    relative to an exponent less than 1 below the largest, so that it does not grow where exponents
+    rise slowly either. The order of batches and of merging changes no more than the last digits.
+
+    All batches come from one namespace and device, where the results lie too. Their dtypes are
+    promoted; lists, numbers and integers join as in `logsumexp`. An update that fails changes
+    nothing, and threads may update one accumulator at once. Two accumulators are equal if they hold
+    the same to the last digit. They can be copied, pickled, and written as JSON by `to_dict`.
+
+    A batch of Dask's is added lazily: what is held is then its sum to be, and nothing is computed
+    before the value is, but by `to_dict` and by a comparison.
+
+    References
+    ----------
+    .. [1] D. E. Knuth, "The Art of Computer Programming", vol. 2, 3rd ed., 1997, section 4.2.2.
+
+    Examples
+    --------
+    >>> from agnostic_lse import LogSumExpAccumulator
+    >>> seen = LogSumExpAccumulator()
+    >>> for batch in ([1000.0, 1001.0], [1002.0]):
+    ...     seen = seen.update(batch)
+    >>> print(seen.value(), seen.count)
+    1002.4076059644444 3
+
+    A slot for each column, and a second accumulator, such as another process may send:
+
+    >>> columns = LogSumExpAccumulator().update([[0.0, 1.0], [0.0, 2.0]], axis=0)
+    >>> other = LogSumExpAccumulator().update([[0.0, 3.0]], axis=0)
+    >>> columns.merge(other).value().round(3).tolist()
+    [1.099, 3.408]
+
+    A checkpoint that any program can read:
+
+    >>> import json
+    >>> text = json.dumps(columns.to_dict())
+    >>> LogSumExpAccumulator.from_dict(json.loads(text)) == columns
+    True
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # as of all that changes
+
+    def __init__(self, shape: int | Sequence[int] | None = None) -> None:
+        self._declared = None if shape is None else _as_shape(shape)
+        self._held: _Held | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the slots."""
+        return self._known_shape() or ()
+
+    @property
+    def count(self) -> int:
+        """How many terms each slot has seen."""
+        return self._held.terms if self._held else 0
+
+    def _known_shape(self) -> tuple[int, ...] | None:
+        held = self._held
+        return tuple(held.total.peak.shape) if held else self._declared
+
+    @quiet
+    def update(self, a: Any, axis: Axis = None, b: Any = None) -> LogSumExpAccumulator:
+        """Add a batch of terms.
+
+        Parameters
+        ----------
+        a : array_like
+            Exponents, real or complex.
+        axis : int, tuple of ints or None, default None
+            Axes to sum along, so that the others have the shape of the slots; None sums over all.
+        b : array_like, optional
+            Weights, of any sign, broadcast against `a`. A term of weight 0 is not there, whatever
+            its exponent.
+
+        Returns
+        -------
+        LogSumExpAccumulator
+            The accumulator itself.
+
+        Raises
+        ------
+        TypeError
+            If an argument is not numeric, is sparse or masked, or if it comes from another
+            namespace than what came before.
+        ValueError
+            If it lies on another device, if shapes do not broadcast, if an axis is out of range or
+            named twice, or if what is left of the shape is not that of the slots.
+        """
+        held = self._held
+        given: dict[str, Any] = {"a": a, "b": b, _HELD: held.like if held else None}
+        xp, _, (a, b, _), _ = arguments(None, optional=("b", _HELD), **given)
+        # What is held already must not widen the arithmetic of a batch of fewer digits.
+        dtype = arguments(xp, optional=("b",), a=a, b=b)[1]
+        a = working(xp, a, dtype)
+        if b is not None:
+            a, b = broadcast(xp, a=a, b=working(xp, b, dtype))
+        axes = reduced_axes(axis, a.ndim)
+        if any(math.isnan(length) for length in a.shape):
+            raise ValueError(
+                f"a has shape {tuple(a.shape)}, but known lengths were expected: call its "
+                "compute_chunk_sizes() first."
+            )
+        count = math.prod(a.shape[place] for place in axes)
+        self._refuse_other_shape(
+            tuple(n for place, n in enumerate(a.shape) if place not in axes),
+            "a, summed along axis,",
+        )
+        a = _logsum.nonempty(xp, a, axes)
+        total = _summed(xp, a, b if b is None else _logsum.nonempty(xp, b, axes, 0), axes)
+        mass = None
+        if b is not None:
+            real = xp.real(a) if is_complex(xp, a.dtype) else a
+            mass = _summed(xp, xp.zeros_like(real), _logsum.nonempty(xp, b, axes, 0), axes)
+        like = xp.empty(0, dtype=dtype, device=compat.device(a))
+        return self._join(_Held(like, total, mass, count, count if b is None else 0))
+
+    @quiet
+    def merge(self, other: LogSumExpAccumulator) -> LogSumExpAccumulator:
+        """Add all that another accumulator has seen, which is left as it is.
+
+        Parameters
+        ----------
+        other : LogSumExpAccumulator
+            Of the same namespace, device and shape, or empty.
+
+        Returns
+        -------
+        LogSumExpAccumulator
+            The accumulator itself.
+
+        Raises
+        ------
+        TypeError
+            If `other` is no accumulator, or of another namespace.
+        ValueError
+            If it lies on another device, or has slots of another shape.
+        """
+        if not isinstance(other, LogSumExpAccumulator):
+            raise TypeError(
+                f"other is a {type(other).__name__}, but a LogSumExpAccumulator was expected: add "
+                "arrays by update."
+            )
+        shape = other._known_shape()
+        if shape is not None:
+            self._refuse_other_shape(shape, "other")
+        return self._join(other._held) if other._held else self
+
+    def _join(self, new: _Held) -> LogSumExpAccumulator:
+        with self._lock:
+            # Once more: another thread may have been the first.
+            self._refuse_other_shape(tuple(new.total.peak.shape), "what is added")
+            self._held = self._held.joined(new) if self._held else new
+        return self
+
+    def _refuse_other_shape(self, shape: tuple[int, ...], name: str) -> None:
+        known = self._known_shape()
+        if known is not None and known != shape:
+            raise ValueError(
+                f"{name} has shape {shape}, but the accumulator's slots have shape {known}: give "
+                "the axes that leave this shape, or make another accumulator."
+            )
+
+    @quiet
+    def value(self, return_sign: bool = False) -> Any:
+        """Return the logarithms of the sums.
+
+        Parameters
+        ----------
+        return_sign : bool, default False
+            Return the logarithm of each sum's magnitude and its sign as a pair.
+
+        Returns
+        -------
+        result : array
+            Of the shape of the slots; -inf where no term is there, and nan where the sum is
+            negative and `return_sign` is false.
+        sign : array
+            Only with `return_sign`: +1, 0 or -1, for complex arguments a number of magnitude 1 or
+            0.
+        """
+        held = self._held
+        if held is None:
+            nothing = np.full(self.shape, -np.inf)[()]
+            return (nothing, np.zeros(self.shape)[()]) if return_sign else nothing
+        xp = held.xp
+        size, sign = _logsum.value(xp, held.total.state(xp))
+        return signed_result(xp, size, sign, held.like.dtype, return_sign)
+
+    @quiet
+    def log_mean(self) -> Any:
+        """Return the logarithms of the means, as `logmeanexp` would of all terms and weights.
+
+        Returns
+        -------
+        array
+            Of the shape of the slots; -inf where no term is there, and nan where the mean is
+            negative or the weights add up to 0. Where it is close to 0, it errs by what is a
+            rounding of the largest exponent and of the logarithm of the count.
+        """
+        held = self._held
+        if held is None:
+            return np.full(self.shape, -np.inf)[()]
+        xp = held.xp
+        state = held.total.state(xp)
+        zero = xp.zeros_like(state.peak)
+        mass = State(zero - (xp.inf if held.plain == 0 else 0), zero + max(held.plain - 1, 0))
+        if held.mass is not None:
+            mass = _Sum.of(xp, mass).joined(xp, held.mass).state(xp)
+        return finished(xp, log_mean_of(xp, state, mass), held.like.dtype)
+
+    def reset(self) -> LogSumExpAccumulator:
+        """Forget all terms, and the shape unless it was given at the beginning.
+
+        Returns
+        -------
+        LogSumExpAccumulator
+            The accumulator itself.
+        """
+        with self._lock:
+            self._held = None
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is held as numbers, text and lists, which JSON carries without loss.
+
+        Returns
+        -------
+        dict
+            What `from_dict` takes. Numbers that are not finite, or have more digits than a float,
+            are text.
+        """
+        held = self._held
+        shape = self._known_shape()
+        data = {
+            "format": _WHAT,
+            "shape": None if shape is None else list(shape),
+            "shape_was_given": self._declared is not None,
+        }
+        if held is None:
+            return data
+        return data | {
+            "count": held.terms,
+            "count_without_weights": held.plain,
+            "namespace": namespace_name(held.xp),
+            "device": str(compat.device(held.like)),
+            "dtype": dtype_name(held.like.dtype),
+            "total": _as_numbers(held.total),
+            "mass": None if held.mass is None else _as_numbers(held.mass),
+        }
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, Any], xp: Namespace | None = None, device: Any = None
+    ) -> LogSumExpAccumulator:
+        """Return the accumulator that `to_dict` made a dict of.
+
+        Parameters
+        ----------
+        data : mapping
+            What `to_dict` has returned, perhaps by way of JSON.
+        xp : namespace, optional
+            Where to resume; by default the namespace that it came from, which is imported.
+        device : device, optional
+            Device to resume on; by default the one that it came from, or with `xp` the default.
+
+        Returns
+        -------
+        LogSumExpAccumulator
+            An accumulator equal to the one of the dict.
+
+        Raises
+        ------
+        TypeError
+            If `data` is no mapping.
+        ValueError
+            If it is not what `to_dict` returns, or if its device is not there.
+        """
+        if not isinstance(data, Mapping):
+            raise TypeError(
+                f"data is a {type(data).__name__}, but a dict was expected: pass what to_dict "
+                "returned."
+            )
+        if data.get("format") != _WHAT:
+            raise ValueError(
+                f"data has the format {data.get('format')!r}, but {_WHAT!r} was expected: pass "
+                "what to_dict returned."
+            )
+        try:
+            return cls._restored(data, xp, device)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"data lacks what to_dict writes, or has something else in its place ({error!r}): "
+                "pass what to_dict returned."
+            ) from error
+
+    @classmethod
+    def _restored(
+        cls, data: Mapping[str, Any], xp: Namespace | None, device: Any
+    ) -> LogSumExpAccumulator:
+        shape = data["shape"]
+        out = cls(shape if data["shape_was_given"] else None)
+        if "total" not in data:
+            return out
+        if xp is None:
+            xp = _named_namespace(data["namespace"])
+            device = _named_device(xp, data["device"]) if device is None else device
+        # A bare module such as torch stands for its wrapper, which follows the standard.
+        xp = compat.array_namespace(xp.asarray(0.0))
+        like = xp.empty(0, dtype=_named_dtype(xp, data["dtype"]), device=device)
+        dtype = real_dtype(xp, working_dtype(xp, like.dtype))
+
+        def sum_of(numbers: Mapping[str, Any]) -> _Sum:
+            given = (numbers[name] for name in _Sum._fields)
+            return _Sum(*(_from_numbers(xp, part, shape, dtype, device) for part in given))
+
+        out._held = _Held(
+            like,
+            sum_of(data["total"]),
+            None if data["mass"] is None else sum_of(data["mass"]),
+            int(data["count"]),
+            int(data["count_without_weights"]),
+        )
+        return out
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another accumulator holds the same, to the last digit."""
+        if not isinstance(other, LogSumExpAccumulator):
+            return NotImplemented
+        one, two = self.to_dict(), other.to_dict()
+        return one | {"shape_was_given": None} == two | {"shape_was_given": None}
+
+    def __repr__(self) -> str:
+        """Show the value of one slot, and of several what they are."""
+        held, what = self._held, f"count={self.count}, shape={self.shape}"
+        if held is None or self.shape == ():
+            return f"LogSumExpAccumulator({what}, value={self.value()})"
+        kind = f"{namespace_name(held.xp)} {dtype_name(held.like.dtype)}"
+        return f"LogSumExpAccumulator({what}, {kind})"
+
+    def __getstate__(self) -> tuple[tuple[int, ...] | None, _Held | None]:
+        """Return what a copy needs: all but the lock."""
+        return self._declared, self._held
+
+    def __setstate__(self, state: tuple[tuple[int, ...] | None, _Held | None]) -> None:
+        """Become a copy."""
+        self._declared, self._held = state
+        self._lock = threading.Lock()
+
+
+def _as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+    try:
+        lengths = tuple(map(operator.index, shape if isinstance(shape, Sequence) else (shape,)))
+    except TypeError:
+        lengths = (-1,)
+    if any(length < 0 for length in lengths):
+        raise ValueError(f"shape must be a tuple of lengths, but {shape!r} was given.")
+    return lengths
+
+
+def _summed(xp: Namespace, a: Array, b: Array | None, axes: tuple[int, ...]) -> _Sum:
+    state = _engines.state_of(xp, a, b, None, axes)
+    if axes:
+        state = State(*(None if x is None else xp.squeeze(x, axis=axes) for x in state))
+    return _Sum.of(xp, state)
+
+
+def _as_numbers(of: _Sum) -> dict[str, Any]:
+    """Return the parts as lists, in the order of ``reshape(x, -1)``."""
+
+    def numbers(host: Any) -> list[Any]:
+        exact = host.dtype.itemsize <= np.dtype(np.float64).itemsize
+        return [x if exact and math.isfinite(x) else str(x) for x in host.reshape(-1).tolist()]
+
+    def part(array: Array | None) -> Any:
+        if array is None:
+            return None
+        host = to_host(array)
+        if np.iscomplexobj(host):
+            return {"real": numbers(host.real), "imag": numbers(host.imag)}
+        return numbers(host)
+
+    return {name: part(array) for name, array in zip(of._fields, of, strict=True)}
+
+
+def _from_numbers(xp: Namespace, numbers: Any, shape: Any, dtype: Any, device: Any) -> Array | None:
+    """Return the array that `_as_numbers` has made lists of."""
+    if numbers is None:
+        return None
+    host = np.dtype(dtype_name(dtype))
+
+    def array(numbers: Sequence[Any]) -> Array:
+        values = np.asarray([host.type(x) for x in numbers], dtype=host)
+        return xp.asarray(np.reshape(values, tuple(shape)), device=device)
+
+    if isinstance(numbers, Mapping):
+        return as_complex(xp, array(numbers["real"]), array(numbers["imag"]))
+    return array(numbers)
+
+
+def _named_namespace(name: str) -> Namespace:
+    if name not in _NAMESPACES:
+        raise ValueError(
+            f"data comes from the namespace {name!r}, but one of {', '.join(_NAMESPACES)} was "
+            "expected: name another by xp."
+        )
+    return compat.array_namespace(importlib.import_module(name).asarray(0.0))
+
+
+def _named_device(xp: Namespace, name: str) -> Any:
+    """Return the device of this name, or None if it is the default one."""
+    if str(compat.device(xp.empty(0))) == name:
+        return None
+    devices = xp.__array_namespace_info__().devices()
+    for device in devices:
+        if str(device) == name:
+            return device
+    raise ValueError(
+        f"data comes from the device {name!r}, but {namespace_name(xp)} has "
+        f"{', '.join(map(str, devices))} here: name one by device."
+    )
+
+
+def _named_dtype(xp: Namespace, name: str) -> Any:
+    # NumPy's bfloat16 comes from elsewhere, and is known by name once it is imported.
+    return getattr(xp, name) if hasattr(xp, name) else np.dtype(name)
