@@ -38,6 +38,7 @@ LAYERS = (
     "_engines.configuration",
     "_engines",
     "_engines.cuda",
+    "_engines.dask",
     "_engines.host",
     "_engines.plain",
     "_engines.views",

@@ -389,6 +389,17 @@ def _reduce_blocks(
     )
 
 
+def nonempty_terms(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> tuple[Array, Array | None, Array | None]:
+    """Return terms with one absent among them, along axes that are empty."""
+    return (
+        nonempty(xp, a, axes),
+        None if b is None else nonempty(xp, b, axes, fill=0),
+        None if where is None else nonempty(xp, where, axes, fill=False),
+    )
+
+
 def nonempty(xp: Namespace, x: Array, axes: tuple[int, ...], fill: float | None = None) -> Array:
     """Return the array with one absent term along each of the axes that is empty."""
     for axis in axes:

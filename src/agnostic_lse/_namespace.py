@@ -355,6 +355,15 @@ def exact_dtype(xp: Namespace, array: Array) -> DType:
     return xp.float64 if on_numpy else xp.float32
 
 
+def wide_dtype(xp: Namespace, array: Array) -> DType:
+    """Return float64 for float32, except on JAX and where the device has none."""
+    if compat.is_torch_namespace(xp) and array.dtype == xp.float32:
+        return array.dtype if array.device.type == "mps" else xp.float64
+    if compat.is_cupy_namespace(xp) and array.dtype == xp.float32:
+        return xp.float64
+    return exact_dtype(xp, array)
+
+
 def largest_number(xp: Namespace, dtype: DType) -> Any:
     """Return the largest finite number of a real dtype."""
     largest = xp.finfo(dtype).max

@@ -340,7 +340,8 @@ def _over_blocks(xp: Namespace, a: Array, b: Array) -> Array:
         adjust_chunks={k: 1},
         dtype=a.dtype,
     )
-    return xp.squeeze(_logsum.value(xp, _logsum.lift(xp, products, (k,)))[0], axis=k)
+    read = functools.partial(_engines.read_value, a.dtype)
+    return _engines.sum_of_blocks((products, None, None), (k,), read, False, a.dtype)
 
 
 @quiet

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import array_api_compat as compat
 import numpy as np
 
 from . import _engines, _logsum
@@ -120,6 +122,8 @@ def logsumexp(
     1.541325 -1.0
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
+    if compat.is_dask_namespace(xp):
+        return _log_sum_of_blocks((a, b, where), axes, keepdims, return_sign, dtype)
     size, sign = _engines.log_sum(xp, a, b, where, axes)
     return signed_result(xp, size, sign, dtype, return_sign, axes, keepdims)
 
@@ -210,12 +214,98 @@ def logmeanexp(
     0.357374
     """
     xp, dtype, a, b, where, axes = _prepared(xp, axis, a, b, where)
-    weights = _Weights(xp, (a, b, where), axes)
+    if compat.is_dask_namespace(xp):
+        read = functools.partial(_read_mean, dtype)
+        return _engines.dask.reduced(
+            _mean_of_block, _mean_of_means, read, (a, b, where), axes, keepdims, dtype
+        )
+    out = _log_mean(_Weights(xp, (a, b, where), axes))[0]
+    return finished(xp, out, dtype, axes, keepdims)
+
+
+def _log_sum_of_blocks(
+    arrays: tiles.Arrays, axes: tuple[int, ...], keepdims: bool, return_sign: bool, dtype: DType
+) -> Any:
+    if not return_sign:
+        read = functools.partial(_read_sum, dtype, None)
+        return _engines.sum_of_blocks(arrays, axes, read, keepdims, dtype)
+    parts = _engines.sum_of_blocks(arrays, axes, None)
+    axes = () if keepdims else axes
+    return tuple(
+        _engines.dask.read_from(functools.partial(_read_sum, dtype, place), parts, axes, of)
+        for place, of in enumerate((np.empty(0, dtype).real.dtype, dtype))
+    )
+
+
+def _read_sum(
+    dtype: DType, place: int | None, xp: Namespace, parts: tiles.Results, axes: tuple[int, ...]
+) -> Any:
+    """Return what `logsumexp` returns, or one of a pair, from the parts of a state."""
+    size, sign = _logsum.value(xp, State(*parts))
+    out = signed_result(xp, size, sign, dtype, place is not None, axes, False)
+    return out if place is None else out[place]
+
+
+def _log_mean(weights: _Weights) -> tuple[Array, State, State]:
+    """Return the logarithms of means, and the states of sums of terms and of weights."""
+    xp = weights.xp
     state, mass = weights.states()
     out = log_mean_of(xp, state, mass)
-    if not is_complex(xp, dtype):
+    if not is_complex(xp, state.rest.dtype):
         out = _real_log_mean(xp, weights, state.peak, out)
-    return finished(xp, out, dtype, axes, keepdims)
+    return out, state, mass
+
+
+# A Dask array is read once, so that there is no second round with the mean of all. But a mean is
+# that of the means of blocks, each of which has had its own.
+
+
+def _mean_of_block(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> tiles.Results:
+    """Return the largest weight of a block, its log-mean, and both states."""
+    weights = _Weights(xp, _logsum.nonempty_terms(xp, a, b, where, axes), axes)
+    mean, state, mass = _log_mean(weights)
+    return _engines.widened(xp, (weights.largest, mean, *state, *mass))
+
+
+def _mean_of_means(xp: Namespace, parts: tiles.Results) -> tiles.Results:
+    """Return the same of several blocks from that of each."""
+    largest, state, mass = parts[0], State(*parts[2:5]), State(*parts[5:])
+    means: Array = parts[1]
+    counts = xp.where(mass.peak == -xp.inf, 0.0, _whole(mass))
+    if largest is not None:
+        top = _logsum.highest(xp, largest, (0,))
+        # Blocks of one largest weight, as most are, are not shifted, and so not rounded.
+        size, of_all = _log_size(xp, largest), _log_size(xp, top)
+        shift = xp.where(largest == 0, 0.0, size - of_all)
+        state, mass = (each._replace(peak=each.peak + shift) for each in (state, mass))
+        counts = counts * _quotient(xp, largest, top)
+        largest = top[0, ...]
+    states = tiles.tree(xp, (*state, *mass), functools.partial(_merged_states, xp))
+    if is_complex(xp, means.dtype):
+        return (largest, means[0, ...], *states)
+    # The mean of a block whose weights add up to 0 is unknown, and so is that of all.
+    counts = xp.where(xp.isnan(means), 1.0, counts)
+    mean = _log_mean(_Weights(xp, (means, counts, None), (0,)))[0]
+    return (largest, mean[0, ...], *states)
+
+
+def _merged_states(xp: Namespace, one: tiles.Results, other: tiles.Results) -> tiles.Results:
+    return (
+        *_logsum.merge(xp, State(*one[:3]), State(*other[:3])),
+        *_logsum.merge(xp, State(*one[3:]), State(*other[3:])),
+    )
+
+
+def _read_mean(dtype: DType, xp: Namespace, parts: tiles.Results, axes: tuple[int, ...]) -> Array:
+    """Return the mean of the means of blocks, unless the difference of two logarithms belies it."""
+    _, mean, *states = parts
+    out = log_mean_of(xp, State(*states[:3]), State(*states[3:]))
+    if not is_complex(xp, dtype):
+        near = xp.isfinite(out) & (xp.abs(mean - xp.where(xp.isfinite(out), out, 0.0)) < 0.01)
+        out = xp.where(near, mean, out)
+    return finished(xp, out, dtype, axes, False)
 
 
 class _Weights:
@@ -259,7 +349,8 @@ class _Weights:
 
     def states(self) -> tuple[State, State]:
         """Return the states of the sum of terms and of that of weights."""
-        found = self._reduced(self._states, self._merged, self.largest)
+        merged = functools.partial(_merged_states, self.xp)
+        found = self._reduced(self._states, merged, self.largest)
         return State(*found[:3]), State(*found[3:])
 
     def _states(
@@ -287,12 +378,6 @@ class _Weights:
         return (
             *_logsum.state_of(xp, a + shift, kept, where, axes),
             *_logsum.state_of(xp, shift, kept, where, axes),
-        )
-
-    def _merged(self, one: tiles.Results, other: tiles.Results) -> tiles.Results:
-        return (
-            *_logsum.merge(self.xp, State(*one[:3]), State(*other[:3])),
-            *_logsum.merge(self.xp, State(*one[3:]), State(*other[3:])),
         )
 
     def totals(self, function: Callable[[Array, Array, Array], tiles.Results], slot: Array) -> Any:
@@ -458,14 +543,15 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
     if 0 in x.shape:
         return finished(xp, x, dtype)
 
-    def probabilities(x: Array, state: State | None) -> Array:
-        peak = _logsum.highest(xp, x, axes) if state is None else state.peak
-        scaled = _scaled(xp, x, peak)
-        whole = 1 + (_logsum.rest_of(xp, peak, scaled, axes) if state is None else state.rest)
-        infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
-        return xp.where(xp.isinf(peak), infinite, scaled / whole)
+    return finished(xp, _engines.normalised(xp, x, axes, False, _probabilities), dtype)
 
-    return finished(xp, _engines.normalised(xp, x, axes, False, probabilities), dtype)
+
+def _probabilities(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
+    peak = _logsum.highest(xp, x, axes) if state is None else state.peak
+    scaled = _scaled(xp, x, peak)
+    whole = 1 + (_logsum.rest_of(xp, peak, scaled, axes) if state is None else state.rest)
+    infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
+    return xp.where(xp.isinf(peak), infinite, scaled / whole)
 
 
 def _scaled(xp: Namespace, x: Array, peak: Array) -> Array:
@@ -536,14 +622,15 @@ def log_softmax(
     if 0 in x.shape:
         return finished(xp, x, dtype)
 
-    def logarithms(x: Array, state: State | None) -> Array:
-        peak, rest, _ = _logsum.lift(xp, x, axes) if state is None else state
-        log_whole = log1p(xp, rest)
-        infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
-        finite = _logsum.relative(xp, x, peak) - log_whole
-        return xp.where(xp.isinf(peak), infinite, finite)
+    return finished(xp, _engines.normalised(xp, x, axes, True, _logarithms), dtype)
 
-    return finished(xp, _engines.normalised(xp, x, axes, True, logarithms), dtype)
+
+def _logarithms(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
+    peak, rest, _ = _logsum.lift(xp, x, axes) if state is None else state
+    log_whole = log1p(xp, rest)
+    infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
+    finite = _logsum.relative(xp, x, peak) - log_whole
+    return xp.where(xp.isinf(peak), infinite, finite)
 
 
 def _prepared(
@@ -557,9 +644,8 @@ def _prepared(
     if where is not None:
         where = broadcast_mask(xp, where, "a", a)
     axes = reduced_axes(axis, a.ndim)
-    a = _logsum.nonempty(xp, a, axes)
-    b = None if b is None else _logsum.nonempty(xp, b, axes, fill=0)
-    where = None if where is None else _logsum.nonempty(xp, where, axes, fill=False)
+    if not compat.is_dask_namespace(xp):  # whose blocks may be empty where it is not
+        a, b, where = _logsum.nonempty_terms(xp, a, b, where, axes)
     return xp, dtype, a, b, where, axes
 
 

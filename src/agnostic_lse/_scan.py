@@ -13,15 +13,14 @@ from ._elementary import exp
 from ._logsum import State
 from ._namespace import (
     Array,
-    DType,
     Namespace,
     arguments,
     constant,
-    exact_dtype,
     finished,
     one_axis,
     quiet,
     real_working,
+    wide_dtype,
 )
 
 
@@ -99,21 +98,10 @@ def logcumsumexp(
     return finished(xp, xp.flip(out, axis=axis) if reverse else out, dtype)
 
 
-def _wide(xp: Namespace, x: Array) -> DType:
-    """Return float64 for float32, except on JAX and where the device has none.
-
-    A sum of three terms already goes through seven roundings here, which together may err by 5
-    units where the result is near 0.5.
-    """
-    if compat.is_torch_namespace(xp) and x.dtype == xp.float32:
-        return x.dtype if x.device.type == "mps" else xp.float64
-    if compat.is_cupy_namespace(xp) and x.dtype == xp.float32:
-        return xp.float64
-    return exact_dtype(xp, x)
-
-
 def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
-    wide = _wide(xp, x)
+    # A sum of three terms goes through seven roundings here, which together may err by 5 units
+    # where the result is near 0.5.
+    wide = wide_dtype(xp, x)
 
     def widened(x: Array) -> Array:
         return xp.astype(x, wide, copy=False)

@@ -12,8 +12,16 @@ import numpy as np
 
 from .. import _logsum
 from .._logsum import State
-from .._namespace import PLAIN, Array, Namespace
-from . import cuda, host, plain, tiles, views
+from .._namespace import (
+    PLAIN,
+    Array,
+    DType,
+    Namespace,
+    as_complex,
+    is_complex,
+    wide_dtype,
+)
+from . import cuda, dask, host, plain, tiles, views
 from .choice import chosen
 
 # To import Numba and to load what it has compiled takes half a second, and to compile it three, on
@@ -29,6 +37,8 @@ def state_of(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
+    if compat.is_dask_namespace(xp):
+        return _state_of_dask(a, b, where, axes)
     plain_sum = b is None and where is None
     view = _for_kernels(xp, a) if plain_sum else None
     if view is not None:
@@ -57,6 +67,75 @@ def _by_tiles(function: Callable[..., State], arrays: tiles.Arrays, axes: tuple[
     return State(*tiles.reduced(function, arrays, axes, host.merged))
 
 
+def _state_of_dask(a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]) -> State:
+    """Return the state as arrays of Dask, read from one reduction."""
+    parts = sum_of_blocks((a, b, where), axes, None)
+    real = a.real.dtype
+
+    def part(number: int, dtype: DType) -> Array:
+        return dask.read_from(functools.partial(_part, number, dtype), parts, (), dtype)
+
+    if b is None and a.dtype == real:
+        return State(part(0, real), part(1, real))
+    dtype = a.dtype if b is None else np.result_type(a.dtype, b.dtype)
+    return State(part(0, real), part(1, dtype), part(2, dtype))
+
+
+def _part(
+    number: int, dtype: DType, xp: Namespace, parts: tiles.Results, _: tuple[int, ...]
+) -> Array:
+    return xp.astype(parts[number], dtype, copy=False)
+
+
+def sum_of_blocks(
+    arrays: tiles.Arrays,
+    axes: tuple[int, ...],
+    read: Callable[..., Array] | None,
+    keepdims: bool = True,
+    dtype: DType = None,
+) -> Array:
+    """Return what a function reads from the state of a, b and where, arrays of Dask.
+
+    Of none, return the array whose blocks are the parts of the state, as `dask.reduced` does.
+    """
+    return dask.reduced(_lifted_block, _merged_blocks, read, arrays, axes, keepdims, dtype)
+
+
+def _lifted_block(
+    xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
+) -> tiles.Results:
+    """Return the state of a block, in a dtype in which merging many of them rounds nothing away."""
+    a, b, where = _logsum.nonempty_terms(xp, a, b, where, axes)
+    return widened(xp, state_of(xp, a, b, where, axes))
+
+
+def widened(xp: Namespace, parts: tiles.Results) -> tiles.Results:
+    """Return parts of a state in wider dtypes, where there are any."""
+
+    def wide(part: Array | None) -> Array | None:
+        if part is None:
+            return None
+        if is_complex(xp, part.dtype):
+            return as_complex(xp, wide(xp.real(part)), wide(xp.imag(part)))
+        return xp.astype(part, wide_dtype(xp, part), copy=False)
+
+    return tuple(map(wide, parts))
+
+
+def read_value(dtype: DType, xp: Namespace, parts: tiles.Results, axes: tuple[int, ...]) -> Array:
+    """Read the logarithms of sums of positive terms, in a dtype and without the axes."""
+    out = xp.squeeze(_logsum.value(xp, State(*parts))[0], axis=axes)
+    return xp.astype(out, dtype, copy=False)
+
+
+def _merged_blocks(xp: Namespace, parts: tiles.Results) -> tiles.Results:
+    return tiles.tree(xp, parts, functools.partial(_merged_pair, xp))
+
+
+def _merged_pair(xp: Namespace, one: tiles.Results, other: tiles.Results) -> tiles.Results:
+    return _logsum.merge(xp, State(*one), State(*other))
+
+
 def log_sum(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> tuple[Array, Array | None]:
@@ -77,17 +156,19 @@ def _lifted(x: Any, axes: tuple[int, ...]) -> State:
     return state or _by_tiles(lambda x: host.lift_copy(x, axes), (x,), axes)
 
 
+Entries = Callable[[Namespace, Array, State | None, tuple[int, ...]], Array]
+
+
 def normalised(
-    xp: Namespace,
-    x: Array,
-    axes: tuple[int, ...],
-    logarithm: bool,
-    entries: Callable[[Array, State | None], Array],
+    xp: Namespace, x: Array, axes: tuple[int, ...], logarithm: bool, entries: Entries
 ) -> Array:
     """Return softmax along the axes, or its logarithm.
 
-    `entries` makes it of an array, and of the state, which it finds itself where there is none.
+    ``entries(xp, x, state, axes)`` makes it of an array, and of the state, which it finds itself
+    where there is none.
     """
+    if compat.is_dask_namespace(xp):
+        return _normalised_blocks(x, axes, logarithm, entries)
     if _on_gpu(xp, x):
         return cuda.normalised(x, axes, logarithm)
     view = _for_kernels(xp, x)
@@ -98,17 +179,54 @@ def normalised(
             out = tiles.mapped(copied, (view,), whole=axes)
         if out is not None:
             return views.back(x, out)
+    if tiles.serves(xp, x) and not _are_few(x, axes):
+        return _entries_of(xp, x, axes, logarithm, entries, state_of(xp, x, None, None, axes))
+    return _entries_of(xp, x, axes, logarithm, entries)
+
+
+def _entries_of(
+    xp: Namespace,
+    x: Array,
+    axes: tuple[int, ...],
+    logarithm: bool,
+    entries: Entries,
+    state: State | None = None,
+) -> Array:
+    """Return softmax or its logarithm from a state, if there is one."""
 
     def of_tile(x: Array, *state: Array) -> Array:
         of_all = State(*state) if state else None
         out = plain.normalised(x, axes, logarithm, of_all) if _is_plain(xp, x) else None
-        return entries(x, of_all) if out is None else out
+        return entries(xp, x, of_all, axes) if out is None else out
 
+    slots = state[:2] if state else ()
     if not tiles.serves(xp, x):
-        return of_tile(x)
-    if _are_few(x, axes):
-        return tiles.mapped(of_tile, (x,), whole=axes)
-    return tiles.mapped(of_tile, (x,), state_of(xp, x, None, None, axes)[:2])
+        return of_tile(x, *slots)
+    return tiles.mapped(of_tile, (x,), slots, () if state else axes)
+
+
+def _normalised_blocks(x: Array, axes: tuple[int, ...], logarithm: bool, entries: Entries) -> Array:
+    """Return softmax, or its logarithm, of a Dask array: of each block alone where it is whole."""
+    write = functools.partial(_normalised_block, axes, logarithm, entries)
+    if dask.is_whole(x, axes):
+        return dask.mapped(write, x, x.dtype)
+    return dask.mapped_with(write, x, sum_of_blocks((x, None, None), axes, None), x.dtype)
+
+
+def _normalised_block(
+    axes: tuple[int, ...],
+    logarithm: bool,
+    entries: Entries,
+    xp: Namespace,
+    x: Array,
+    parts: tiles.Results | None = None,
+) -> Array:
+    if 0 in x.shape:
+        return x
+    if parts is None:
+        return normalised(xp, x, axes, logarithm, entries)
+    state = State(*(xp.astype(part, x.dtype, copy=False) for part in parts[:2]))
+    return _entries_of(xp, x, axes, logarithm, entries, state)
 
 
 def _are_few(x: Array, axes: tuple[int, ...]) -> bool:

@@ -17,6 +17,18 @@ def chosen() -> str:
     return _chosen.get() or _by_environment()
 
 
+def of_context() -> str | None:
+    """Return what a context manager has chosen, to be chosen again elsewhere."""
+    return _chosen.get()
+
+
+@contextlib.contextmanager
+def within(kind: str | None) -> Iterator[None]:
+    """Choose what `of_context` has returned elsewhere."""
+    with contextlib.nullcontext() if kind is None else kernels(kind):
+        yield
+
+
 @functools.cache
 def _by_environment() -> str:
     return _checked(os.environ.get("AGNOSTIC_LSE_KERNELS", "").strip() or "auto")

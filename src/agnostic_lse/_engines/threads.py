@@ -7,8 +7,20 @@ import contextvars
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+_alone: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let calls use no thread but their own, where something else shares out the processors."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 def number_of_threads() -> int:
@@ -16,6 +28,8 @@ def number_of_threads() -> int:
 
     There are never more than processors.
     """
+    if _alone.get():
+        return 1
     own = os.environ.get("AGNOSTIC_LSE_NUM_THREADS", "").strip()
     if own:
         if not own.isdecimal() or int(own) == 0:

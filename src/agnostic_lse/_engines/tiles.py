@@ -103,7 +103,7 @@ def reduced(
         stacked = tuple(
             None if of[0] is None else np.stack(of) for of in zip(*results, strict=True)
         )
-        for to, from_ in zip(out, tree(stacked, combine), strict=True):
+        for to, from_ in zip(out, tree(np, stacked, combine), strict=True):
             if to is not None:
                 to[_slot(part[0], to)] = from_
     return out
@@ -147,14 +147,16 @@ def scanned(
     return out
 
 
-def tree(results: Results, combine: Callable[[Results, Results], Results]) -> Results:
+def tree(
+    xp: Namespace, results: Results, combine: Callable[[Results, Results], Results]
+) -> Results:
     """Return results along their first axis combined as a tree, without the axis."""
     while (count := len(_first(results))) > 1:
         half = count // 2
         both = combine(*(_each(results, part) for part in (slice(half), slice(half, 2 * half))))
         if count % 2:
             pairs: Any = zip(both, _each(results, slice(2 * half, None)), strict=True)
-            both = tuple(None if pair[0] is None else np.concatenate(pair) for pair in pairs)
+            both = tuple(None if pair[0] is None else xp.concat(pair) for pair in pairs)
         results = both
     return _each(results, 0)
 
