@@ -29,7 +29,7 @@ from ._elementwise import log_expit, logaddexp
 from ._namespace import Array, quiet, to_host
 from ._products import logmatmulexp
 from ._reductions import log_softmax, logmeanexp
-from ._validation import floating
+from ._validation import by_blocks, floating
 
 Function = Callable[[Any, Any], Any]
 
@@ -47,6 +47,7 @@ class Rule(NamedTuple):
 
 
 @quiet
+@by_blocks
 def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
     r"""Return the exact log-probabilities of a fitted classifier.
 

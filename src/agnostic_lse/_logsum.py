@@ -16,7 +16,6 @@ infinite terms.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import array_api_compat as compat
@@ -278,8 +277,6 @@ def _log_complex(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array
 
 def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     """Return the largest entry along axes that are not empty, a constant to differentiation."""
-    if compat.is_dask_namespace(xp):
-        return _reduce_blocks(x, axes, highest, fill=None)
     if not axes:
         return constant(x)
     peak = constant(xp.max(x, axis=axes, keepdims=True))
@@ -291,15 +288,7 @@ def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
 
 def relative(xp: Namespace, x: Array, peak: Array) -> Array:
     """Return x - peak, at most 0 where the peak is finite, and -inf where the peak is -inf."""
-    largest, base = largest_number(xp, x.dtype), finite_base(xp, peak)
-    if not compat.is_dask_namespace(xp):
-        return x - base
-    # A difference may overflow, as it should; but NumPy warns, and a Dask worker does so out of
-    # reach of the caller's errstate. That of the halves, which are exact, tells where.
-    half = 0.5 * x - 0.5 * base
-    over = xp.abs(half) > 0.5 * largest
-    infinite = xp.where(half > 0, xp.inf, xp.full_like(half, -xp.inf))
-    return xp.where(over, infinite, xp.where(over, base, x) - base)
+    return x - finite_base(xp, peak)
 
 
 def finite_base(xp: Namespace, peak: Array) -> Array:
@@ -339,8 +328,6 @@ def total(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     Adding in order, as NumPy does along all axes but the fastest, loses digits in proportion to
     the length. JAX adds as a tree by itself, and its compiler makes the most of a plain sum.
     """
-    if compat.is_dask_namespace(xp):
-        return _reduce_blocks(x, axes, total, fill=0.0)
     if compat.is_jax_namespace(xp):
         return xp.sum(x, axis=axes, keepdims=True) if axes else x
     for axis in axes:
@@ -367,28 +354,6 @@ def _total_along(xp: Namespace, x: Array, axis: int) -> Array:
     return x
 
 
-def _reduce_blocks(
-    x: Array,
-    axes: tuple[int, ...],
-    reduce: Callable[[Namespace, Array, tuple[int, ...]], Array],
-    fill: float | None,
-) -> Array:
-    """Return a Dask array reduced by a function that reduces its blocks, and blocks of those."""
-    if not axes:
-        return x
-    if 0 in x.shape:  # along an axis that is kept: there is nothing to reduce
-        return x[tuple(slice(1) if axis in axes else slice(None) for axis in range(x.ndim))]
-    import dask.array as da  # loaded already, since the array is its own
-
-    def of_block(block: Array, axis: tuple[int, ...], keepdims: bool) -> Array:  # noqa: ARG001
-        xp = compat.array_namespace(block)
-        return reduce(xp, nonempty(xp, block, axis, fill), axis)
-
-    return da.reduction(  # which passes keepdims on, true as it is
-        x, chunk=of_block, aggregate=of_block, axis=axes, keepdims=True, dtype=x.dtype
-    )
-
-
 def nonempty_terms(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> tuple[Array, Array | None, Array | None]:
@@ -407,8 +372,7 @@ def nonempty(xp: Namespace, x: Array, axes: tuple[int, ...], fill: float | None 
             shape = tuple(1 if a == axis else length for a, length in enumerate(x.shape))
             absent = -xp.inf if fill is None else fill
             one = xp.full(shape, absent, dtype=x.dtype, device=compat.device(x))
-            # Derivatives go through x, so it stays; but Dask stumbles over the block it would be.
-            x = one if compat.is_dask_namespace(xp) else xp.concat([x, one], axis=axis)
+            x = xp.concat([x, one], axis=axis)  # derivatives go through x, so it stays
     return x
 
 

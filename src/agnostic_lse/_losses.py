@@ -395,6 +395,11 @@ def _mean(xp: Namespace, x: Array, weights: Array) -> Array:
     weights = weights / xp.where(largest == 0, 1.0, largest)
     infinite = xp.isinf(x)  # also beside a weight that vanishes
     terms = xp.where(infinite, x, xp.where(infinite, 0.0, x) * weights)
-    whole = total(xp, weights, (0,))
-    mean = total(xp, terms, (0,)) / xp.where(whole == 0, xp.nan, whole)
-    return mean[0] + 0.0  # which is 0, not -0, for a loss of 0
+    whole = _sum(xp, weights)
+    mean = _sum(xp, terms) / xp.where(whole == 0, xp.nan, whole)
+    return mean + 0.0  # which is 0, not -0, for a loss of 0
+
+
+def _sum(xp: Namespace, x: Array) -> Array:
+    # Dask adds as a tree by itself.
+    return xp.sum(x) if compat.is_dask_namespace(xp) else total(xp, x, (0,))[0]

@@ -37,7 +37,7 @@ from ._classifiers import (
 from ._elementary import exp
 from ._namespace import Array, quiet, to_host
 from ._reductions import log_softmax
-from ._validation import labels, refuse_other_place
+from ._validation import by_blocks, labels, refuse_other_place
 
 
 def _fitted_or_not(estimator: Any) -> Any:
@@ -210,6 +210,7 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         _take_over(self, self.estimator_, X)
         return self
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return the class of each sample, as the classifier inside predicts it.
 
@@ -227,6 +228,7 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         return quiet(self.estimator_.predict)(X)
 
     @available_if(_inner_has("decision_function"))  # type: ignore[untyped-decorator]
+    @by_blocks
     def decision_function(self, X: Any) -> Any:
         """Return the scores of the classifier inside.
 
@@ -244,6 +246,7 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         return quiet(self.estimator_.decision_function)(X)
 
     @available_if(_inner_gives_log_proba)  # type: ignore[untyped-decorator]
+    @by_blocks
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of the probability of each class for each sample.
 
@@ -261,6 +264,7 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
         return log_proba(self.estimator_, X, smoothing=self.smoothing)
 
     @available_if(_inner_gives_log_proba)  # type: ignore[untyped-decorator]
+    @by_blocks
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class for each sample.
 
@@ -456,6 +460,7 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         )
         return smoothed(log_p, self.smoothing, has_labels(fold))
 
+    @by_blocks
     def transform(self, X: Any) -> Any:
         """Return the log-probabilities of samples by the classifier fitted to all.
 
@@ -732,6 +737,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         weights = weights / np.max(weights)  # lest their sum overflows
         return kept, weights / np.sum(weights)
 
+    @by_blocks
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of the probability of each class for each sample.
 
@@ -757,6 +763,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         pooled = sum(share * log_p for share, log_p in zip(shares, members, strict=True))
         return log_softmax(pooled, axis=1)
 
+    @by_blocks
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class for each sample.
 
@@ -773,6 +780,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         _check(self, X, "predict_proba")
         return _exponentials(self.predict_log_proba(X))
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each sample.
 

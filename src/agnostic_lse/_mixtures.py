@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._namespace import Array, Namespace, quiet
 from ._reductions import log_softmax
-from ._validation import lies_on, widest_dtype
+from ._validation import by_blocks, lies_on, widest_dtype
 
 # What decides the responsibilities of scikit-learn's own mixtures
 _DECISIVE = (
@@ -25,6 +25,7 @@ _DECISIVE = (
 
 
 @quiet
+@by_blocks
 def log_responsibilities(mixture: Any, X: Any) -> Any:
     r"""Log-probability of each component of a fitted mixture, given each sample.
 

@@ -20,7 +20,7 @@ from ._groups import columns_of_groups
 from ._logsum import highest, relative
 from ._namespace import Array, Namespace, finished, largest_number, quiet, working_dtype
 from ._reductions import log_softmax, logsumexp
-from ._validation import validated
+from ._validation import by_blocks, validated
 
 
 class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -51,11 +51,12 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
     .. math:: \log p_{ij} = \frac{x_{ij}}{T} - \log \sum_k e^{x_{ik} / T}.
 
     A score of -inf is a probability of 0. A row of them has no probabilities: it stays all -inf.
-    Scores that are nan or +inf are refused, except where they are not known yet, in Dask arrays
-    and under ``jax.jit``, and under scikit-learn's ``assume_finite``.
+    Scores that are nan or +inf are refused, in Dask arrays when they are computed, but not under
+    ``jax.jit``, where they are not known yet, nor under scikit-learn's ``assume_finite``.
 
-    Results have the dtype of `X`, and for integers the widest real one. Under scikit-learn's
-    ``array_api_dispatch`` they lie in the namespace and on the device of `X`.
+    Results have the dtype of `X`, and for integers the widest real one. Dask arrays stay lazy, as
+    blocks of rows. Under scikit-learn's ``array_api_dispatch`` results lie in the namespace and on
+    the device of `X`.
 
     The transformer is stateless: `transform` works without `fit`, but knows no names of columns
     then.
@@ -101,6 +102,7 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         validated(self, X, reset=True)
         return self
 
+    @by_blocks
     def transform(self, X: Any) -> Any:
         """Return the log-probabilities of each row of scores.
 
@@ -174,12 +176,14 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     .. math:: \log \sum_{j \in G} e^{x_{ij}}.
 
     Entries of -inf are probabilities of 0: a group that has nothing else gives -inf. Entries that
-    are nan or +inf are refused, also in columns that are left out, except where they are not known
-    yet, in Dask arrays and under ``jax.jit``, and under scikit-learn's ``assume_finite``.
+    are nan or +inf are refused, also in columns that are left out, in Dask arrays when they are
+    computed, but not under ``jax.jit``, where they are not known yet, nor under scikit-learn's
+    ``assume_finite``.
 
-    Results have the dtype of `X`, and for integers the widest real one. Under scikit-learn's
-    ``array_api_dispatch`` they lie in the namespace and on the device of `X`, which need not be
-    those of the array given to `fit`: only the indices of columns are kept from it.
+    Results have the dtype of `X`, and for integers the widest real one. Dask arrays stay lazy, as
+    blocks of rows. Under scikit-learn's ``array_api_dispatch`` results lie in the namespace and on
+    the device of `X`, which need not be those of the array given to `fit`: only the indices of
+    columns are kept from it.
 
     Examples
     --------
@@ -236,6 +240,7 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         )
         return self
 
+    @by_blocks
     def transform(self, X: Any) -> Any:
         """Return the pooled columns.
 
@@ -336,8 +341,8 @@ def _scaled(xp: Namespace, x: Array, power: int) -> Array:
     """Return ``x * 2**power``, -inf where that is too low for the dtype."""
     while power:
         step = max(-_LARGEST_STEP, min(power, _LARGEST_STEP))
-        # A Dask worker would warn of an overflow. And without anything between two steps JAX's
-        # compiler would make them one, by a factor that is 0 or infinite.
+        # Without anything between two steps JAX's compiler would make them one, by a factor that is
+        # 0 or infinite.
         lowest = -largest_number(xp, x.dtype) * 2.0 ** -max(step, 0)
         x = xp.where(x < lowest, -xp.inf, x) * 2.0**step
         power -= step

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import array_api_compat as compat
 import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import validate_data
 
+from ._engines import threads
 from ._namespace import (
     Array,
     DType,
@@ -20,10 +23,76 @@ from ._namespace import (
     to_host,
 )
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def by_blocks(method: Method) -> Method:
+    """Let a function of an estimator and samples take a Dask array too, lazily, block by block.
+
+    Each block of rows is given as the array that it is. What comes of one, a row of zeros tells.
+    """
+
+    @functools.wraps(method)
+    def of_samples(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
+        if not compat.is_dask_array(X):
+            return method(estimator, X, *args, **options)
+        refuse_containers("X", X)
+        of_rows = functools.partial(_of_rows, method, estimator, args, options)
+        if X.ndim != 2:
+            raise ValueError(
+                f"X has shape {X.shape}, but two dimensions were expected: pass a row for each "
+                "sample."
+            )
+        X = X.rechunk({1: -1})
+        row = compat.array_namespace(X._meta).zeros((1, X.shape[1]), dtype=X.dtype)
+        try:
+            of_row = of_rows(row)
+        except ValueError as error:
+            raise ValueError(
+                f"A row of zeros, given to learn what becomes of X, was refused by "
+                f"{type(estimator).__name__} ({error}): map the blocks yourself, by X.map_blocks."
+            ) from error
+        if isinstance(of_row, list):  # one for each output
+            return [
+                _mapped(functools.partial(_one_of, of_rows, place), X, each)
+                for place, each in enumerate(of_row)
+            ]
+        return _mapped(of_rows, X, of_row)
+
+    return cast(Method, of_samples)
+
+
+def _of_rows(method: Any, estimator: Any, args: Any, options: Any, rows: Array) -> Any:
+    with threads.alone():
+        return method(estimator, rows, *args, **options)
+
+
+def _one_of(of_rows: Callable[[Array], Any], place: int, rows: Array) -> Any:
+    return of_rows(rows)[place]
+
+
+def _mapped(of_rows: Callable[[Array], Any], X: Any, of_row: Array) -> Any:
+    """Return what becomes of the rows of a Dask array, given what became of one row."""
+    nothing = of_row[:0, ...]
+    return X.map_blocks(
+        functools.partial(_of_block, of_rows, nothing),
+        chunks=(X.chunks[0], *((length,) for length in nothing.shape[1:])),
+        drop_axis=[1] if nothing.ndim == 1 else [],
+        dtype=nothing.dtype,
+        meta=nothing,
+    )
+
+
+def _of_block(of_rows: Callable[[Array], Any], nothing: Array, rows: Array) -> Any:
+    return of_rows(rows) if rows.shape[0] else nothing  # of no rows scikit-learn takes none
+
 
 def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     """Return X as a real array of two dimensions without nan or +inf."""
     _refuse_containers("X", X)
+    if compat.is_dask_array(X):  # which is not to be computed for a look at it
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return real(X)
     X = real(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
     xp = compat.array_namespace(X)
     if get_config()["assume_finite"] or is_unread(X):
