@@ -54,8 +54,8 @@ def _entrywise(*arguments: Any, features: frozenset[str] = REAL) -> Capabilities
     return Capabilities(arguments, {}, features)
 
 
-# Public names that calculate nothing
-SETTINGS = {"kernels", "show_config"}
+# Public names that are no functions of arrays
+SETTINGS = {"LogSumExpAccumulator", "kernels", "show_config"}
 CAPABILITIES = {
     "logsumexp": _along(REAL | {"complex"}),
     "logmeanexp": _along(

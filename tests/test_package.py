@@ -30,6 +30,7 @@ LAYERS = (
     "_groups",
     "__init__",
     "_accumulator",
+    "_running",
     "_reductions",
     "_products",
     "_segments",

@@ -12,84 +12,23 @@ from typing import Any, NamedTuple
 import array_api_compat as compat
 import numpy as np
 
-from . import _engines, _logsum
-from ._elementary import exp
-from ._logsum import State
 from ._namespace import (
     Array,
-    DType,
     Namespace,
     arguments,
     as_complex,
     broadcast,
     dtype_name,
-    finished,
     is_complex,
     namespace_name,
     quiet,
     real_dtype,
     reduced_axes,
-    settled,
     to_host,
     working,
-    working_dtype,
 )
-from ._reductions import Axis, log_mean_of, signed_result
-
-
-class _Sum(NamedTuple):
-    """A sum of exponentials that loses no digits, however many others join it.
-
-    All terms but the largest are kept relative to ``exp(base)``, and `lost` is what rounding has
-    taken from their sum. The base is a peak that the sum has had, less than 1 below the one that it
-    has. So a peak that rises slowly does not rescale the rest each time, and two rescalings in turn
-    divide by e at least what the first has rounded.
-    """
-
-    peak: Array
-    sign: Array | None
-    base: Array
-    rest: Array
-    lost: Array
-
-    @classmethod
-    def of(cls, xp: Namespace, state: State) -> _Sum:
-        peak, rest, sign = state
-        return cls(peak, sign, peak, rest, xp.zeros_like(rest))
-
-    def of_dtype(self, xp: Namespace, dtype: DType) -> _Sum:
-        """Return the sum in the dtypes to calculate in for results of a dtype."""
-        return _Sum(*(None if part is None else working(xp, part, dtype) for part in self))
-
-    def state(self, xp: Namespace) -> State:
-        scale = _relative(xp, self.base, self.peak)
-        return State(self.peak, (self.rest + self.lost) * scale, self.sign)
-
-    def joined(self, xp: Namespace, other: _Sum) -> _Sum:
-        """Return the sum of both: `_logsum.merge`, but for the base, and with what is lost."""
-        one = State(self.peak, self.rest, self.sign), State(other.peak, other.rest, other.sign)
-        (peak, _, sign), low, left = _logsum.largest_of_two(xp, *one)
-        base = peak
-        for kept in (other.base, self.base):
-            base = xp.where((kept == peak) | (peak - kept < 1), kept, base)
-        ours, theirs = _relative(xp, self.base, base), _relative(xp, other.base, base)
-        rest, lost = _two_sum(ours * self.rest, theirs * other.rest)
-        rest, more = _two_sum(rest, _relative(xp, low, base) * left)
-        lost = (lost + more) + (ours * self.lost + theirs * other.lost)
-        return _Sum(peak, sign, base, rest, lost)
-
-
-def _relative(xp: Namespace, x: Array, base: Array) -> Array:
-    """Return exp(x - base), where infinities of one sign differ by 0, and -inf counts for 0."""
-    scale = xp.where(x == base, 1.0, exp(xp, x - base))
-    return xp.where(x == -xp.inf, 0.0, scale)
-
-
-def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
-    """Return a sum and what rounding took from it, by Knuth's two-sum."""
-    rounded = settled(x + y)
-    turned = settled(rounded - x)
-    return rounded, (x - settled(rounded - turned)) + (y - turned)
+from ._reductions import Axis
+from ._running import RunningSum, joined, log_mean, log_size, running_sum
 
 
 class _Held(NamedTuple):
@@ -100,8 +39,9 @@ class _Held(NamedTuple):
     """
 
     like: Array
-    total: _Sum
-    mass: _Sum | None
+    shape: tuple[int, ...]
+    total: RunningSum
+    mass: RunningSum | None
     terms: int
     plain: int
 
@@ -113,11 +53,17 @@ class _Held(NamedTuple):
         given: dict[str, Any] = {_HELD: self.like, "what is added": other.like}
         xp, dtype, _, _ = arguments(None, **given)
         like = self.like if self.like.dtype == dtype else xp.astype(self.like, dtype)
-        total = self.total.of_dtype(xp, dtype).joined(xp, other.total.of_dtype(xp, dtype))
-        mass = self.mass or other.mass
-        if self.mass and other.mass:
-            mass = self.mass.of_dtype(xp, dtype).joined(xp, other.mass.of_dtype(xp, dtype))
-        return _Held(like, total, mass, self.terms + other.terms, self.plain + other.plain)
+        mass = other.mass if self.mass is None else self.mass
+        if self.mass is not None and other.mass is not None:
+            mass = joined(dtype, self.mass, other.mass)
+        return _Held(
+            like,
+            self.shape,
+            joined(dtype, self.total, other.total),
+            mass,
+            self.terms + other.terms,
+            self.plain + other.plain,
+        )
 
 
 _HELD = "the accumulator"
@@ -230,7 +176,7 @@ class LogSumExpAccumulator:
 
     def _known_shape(self) -> tuple[int, ...] | None:
         held = self._held
-        return tuple(held.total.peak.shape) if held else self._declared
+        return held.shape if held else self._declared
 
     @quiet
     def update(self, a: Any, axis: Axis = None, b: Any = None) -> LogSumExpAccumulator:
@@ -275,18 +221,14 @@ class LogSumExpAccumulator:
                 "compute_chunk_sizes() first."
             )
         count = math.prod(a.shape[place] for place in axes)
-        self._refuse_other_shape(
-            tuple(n for place, n in enumerate(a.shape) if place not in axes),
-            "a, summed along axis,",
-        )
-        a = _logsum.nonempty(xp, a, axes)
-        total = _summed(xp, a, b if b is None else _logsum.nonempty(xp, b, axes, 0), axes)
-        mass = None
+        shape = tuple(n for place, n in enumerate(a.shape) if place not in axes)
+        self._refuse_other_shape(shape, "a, summed along axis,")
+        like = xp.empty(0, dtype=dtype, device=compat.device(a))
+        total, mass = running_sum(xp, a, b, axes), None
         if b is not None:
             real = xp.real(a) if is_complex(xp, a.dtype) else a
-            mass = _summed(xp, xp.zeros_like(real), _logsum.nonempty(xp, b, axes, 0), axes)
-        like = xp.empty(0, dtype=dtype, device=compat.device(a))
-        return self._join(_Held(like, total, mass, count, count if b is None else 0))
+            mass = running_sum(xp, xp.zeros_like(real), b, axes)
+        return self._join(_Held(like, shape, total, mass, count, count if b is None else 0))
 
     @quiet
     def merge(self, other: LogSumExpAccumulator) -> LogSumExpAccumulator:
@@ -322,7 +264,7 @@ class LogSumExpAccumulator:
     def _join(self, new: _Held) -> LogSumExpAccumulator:
         with self._lock:
             # Once more: another thread may have been the first.
-            self._refuse_other_shape(tuple(new.total.peak.shape), "what is added")
+            self._refuse_other_shape(new.shape, "what is added")
             self._held = self._held.joined(new) if self._held else new
         return self
 
@@ -356,9 +298,11 @@ class LogSumExpAccumulator:
         if held is None:
             nothing = np.full(self.shape, -np.inf)[()]
             return (nothing, np.zeros(self.shape)[()]) if return_sign else nothing
-        xp = held.xp
-        size, sign = _logsum.value(xp, held.total.state(xp))
-        return signed_result(xp, size, sign, held.like.dtype, return_sign)
+        dtype = held.like.dtype
+        if not return_sign:
+            return log_size(dtype, None, dtype, held.total)
+        real = real_dtype(held.xp, dtype)
+        return tuple(log_size(dtype, *pair, held.total) for pair in ((0, real), (1, dtype)))
 
     @quiet
     def log_mean(self) -> Any:
@@ -374,13 +318,7 @@ class LogSumExpAccumulator:
         held = self._held
         if held is None:
             return np.full(self.shape, -np.inf)[()]
-        xp = held.xp
-        state = held.total.state(xp)
-        zero = xp.zeros_like(state.peak)
-        mass = State(zero - (xp.inf if held.plain == 0 else 0), zero + max(held.plain - 1, 0))
-        if held.mass is not None:
-            mass = _Sum.of(xp, mass).joined(xp, held.mass).state(xp)
-        return finished(xp, log_mean_of(xp, state, mass), held.like.dtype)
+        return log_mean(held.like.dtype, held.plain, held.total, held.mass)
 
     def reset(self) -> LogSumExpAccumulator:
         """Forget all terms, and the shape unless it was given at the beginning.
@@ -481,14 +419,15 @@ class LogSumExpAccumulator:
         # A bare module such as torch stands for its wrapper, which follows the standard.
         xp = compat.array_namespace(xp.asarray(0.0))
         like = xp.empty(0, dtype=_named_dtype(xp, data["dtype"]), device=device)
-        dtype = real_dtype(xp, working_dtype(xp, like.dtype))
+        dtype = real_dtype(xp, working(xp, like, like.dtype).dtype)
 
-        def sum_of(numbers: Mapping[str, Any]) -> _Sum:
-            given = (numbers[name] for name in _Sum._fields)
-            return _Sum(*(_from_numbers(xp, part, shape, dtype, device) for part in given))
+        def sum_of(numbers: Mapping[str, Any]) -> RunningSum:
+            given = (numbers[name] for name in RunningSum._fields)
+            return RunningSum(*(_from_numbers(xp, part, shape, dtype, device) for part in given))
 
         out._held = _Held(
             like,
+            tuple(shape),
             sum_of(data["total"]),
             None if data["mass"] is None else sum_of(data["mass"]),
             int(data["count"]),
@@ -531,14 +470,7 @@ def _as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     return lengths
 
 
-def _summed(xp: Namespace, a: Array, b: Array | None, axes: tuple[int, ...]) -> _Sum:
-    state = _engines.state_of(xp, a, b, None, axes)
-    if axes:
-        state = State(*(None if x is None else xp.squeeze(x, axis=axes) for x in state))
-    return _Sum.of(xp, state)
-
-
-def _as_numbers(of: _Sum) -> dict[str, Any]:
+def _as_numbers(of: RunningSum) -> dict[str, Any]:
     """Return the parts as lists, in the order of ``reshape(x, -1)``."""
 
     def numbers(host: Any) -> list[Any]:
@@ -553,7 +485,7 @@ def _as_numbers(of: _Sum) -> dict[str, Any]:
             return {"real": numbers(host.real), "imag": numbers(host.imag)}
         return numbers(host)
 
-    return {name: part(array) for name, array in zip(of._fields, of, strict=True)}
+    return {name: part(array) for name, array in zip(RunningSum._fields, of, strict=True)}
 
 
 def _from_numbers(xp: Namespace, numbers: Any, shape: Any, dtype: Any, device: Any) -> Array | None:

@@ -231,7 +231,11 @@ def _membership(xp: Namespace, device: Any, y_true: Any, log_proba: Array, class
     if not beside:
         codes = moved(xp, device, _codes(y, classes))
         return codes[:, None] == moved(xp, device, np.arange(len(classes)))[None, :]
-    held = None if is_not_numeric(classes) else classes.astype(str(y.dtype).rpartition(".")[2])
+    held = None
+    if not is_not_numeric(classes):
+        held = classes.astype(str(y.dtype).rpartition(".")[2])
+    elif compat.is_dask_namespace(xp) and y.dtype.kind == classes.dtype.kind:
+        held = classes  # its blocks hold whatever NumPy's arrays do
     if held is None or not np.array_equal(held, classes):
         raise ValueError(
             f"y_true has dtype {y.dtype}, which does not hold all of the labels {_few(classes)}: "

@@ -264,6 +264,8 @@ def _mean_of_block(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> tiles.Results:
     """Return the largest weight of a block, its log-mean, and both states."""
+    if where is None and any(a.shape[axis] == 0 for axis in axes):
+        where = xp.zeros(a.shape, dtype=xp.bool)  # what stands for no term is not to be counted
     weights = _Weights(xp, _logsum.nonempty_terms(xp, a, b, where, axes), axes)
     mean, state, mass = _log_mean(weights)
     return _engines.widened(xp, (weights.largest, mean, *state, *mass))

@@ -37,8 +37,6 @@ def state_of(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
-    if compat.is_dask_namespace(xp):
-        return _state_of_dask(a, b, where, axes)
     plain_sum = b is None and where is None
     view = _for_kernels(xp, a) if plain_sum else None
     if view is not None:
@@ -65,26 +63,6 @@ def _state_without_host(
 
 def _by_tiles(function: Callable[..., State], arrays: tiles.Arrays, axes: tuple[int, ...]) -> State:
     return State(*tiles.reduced(function, arrays, axes, host.merged))
-
-
-def _state_of_dask(a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]) -> State:
-    """Return the state as arrays of Dask, read from one reduction."""
-    parts = sum_of_blocks((a, b, where), axes, None)
-    real = a.real.dtype
-
-    def part(number: int, dtype: DType) -> Array:
-        return dask.read_from(functools.partial(_part, number, dtype), parts, (), dtype)
-
-    if b is None and a.dtype == real:
-        return State(part(0, real), part(1, real))
-    dtype = a.dtype if b is None else np.result_type(a.dtype, b.dtype)
-    return State(part(0, real), part(1, dtype), part(2, dtype))
-
-
-def _part(
-    number: int, dtype: DType, xp: Namespace, parts: tiles.Results, _: tuple[int, ...]
-) -> Array:
-    return xp.astype(parts[number], dtype, copy=False)
 
 
 def sum_of_blocks(

@@ -100,6 +100,16 @@ def mapped_with(function: Callable[..., Array], x: Array, parts: Array, dtype: D
     )
 
 
+def entrywise(function: Callable[..., Any], arrays: tiles.Arrays, dtype: DType) -> Array:
+    """Return ``function(xp, *blocks)`` of the blocks of arrays of one shape, some of them None."""
+    read = functools.partial(_unpacked, function)
+    return read_from(read, _together(arrays), (), dtype)
+
+
+def _unpacked(function: Callable[..., Any], xp: Namespace, parts: Parts, _: tuple[int, ...]) -> Any:
+    return function(xp, *parts)
+
+
 def mapped(function: Callable[..., Array], x: Array, dtype: DType) -> Array:
     """Return ``function(xp, block)`` of the blocks of an array."""
     import dask.array as da  # loaded already, since the array is its own

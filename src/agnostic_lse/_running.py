@@ -1,0 +1,169 @@
+"""Sums of exponentials that lose no digits, however many others join them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import array_api_compat as compat
+import numpy as np
+
+from . import _engines, _logsum
+from ._elementary import exp
+from ._logsum import State
+from ._namespace import Array, DType, Namespace, finished, is_complex, settled, working
+from ._reductions import log_mean_of, signed_result
+
+
+class RunningSum(NamedTuple):
+    """A sum of exponentials that loses no digits, however many others join it.
+
+    All terms but the largest are kept relative to ``exp(base)``, and `lost` is what rounding has
+    taken from their sum. The base is a peak that the sum has had, less than 1 below the one that it
+    has. So a peak that rises slowly does not rescale the rest each time, and two rescalings in turn
+    divide by e at least what the first has rounded.
+    """
+
+    peak: Array
+    sign: Array | None
+    base: Array
+    rest: Array
+    lost: Array
+
+    @classmethod
+    def of(cls, xp: Namespace, state: State) -> RunningSum:
+        """Return the sum of a state."""
+        peak, rest, sign = state
+        return cls(peak, sign, peak, rest, xp.zeros_like(rest))
+
+    def of_dtype(self, xp: Namespace, dtype: DType) -> RunningSum:
+        """Return the sum in the dtypes to calculate in for results of a dtype."""
+        return RunningSum(*(None if part is None else working(xp, part, dtype) for part in self))
+
+    def state(self, xp: Namespace) -> State:
+        """Return the state, relative to the peak."""
+        scale = _relative(xp, self.base, self.peak)
+        return State(self.peak, (self.rest + self.lost) * scale, self.sign)
+
+    def joined(self, xp: Namespace, other: RunningSum) -> RunningSum:
+        """Return the sum of both: `_logsum.merge`, but for the base, and with what is lost."""
+        one = State(self.peak, self.rest, self.sign), State(other.peak, other.rest, other.sign)
+        (peak, _, sign), low, left = _logsum.largest_of_two(xp, *one)
+        base = peak
+        for kept in (other.base, self.base):
+            base = xp.where((kept == peak) | (peak - kept < 1), kept, base)
+        ours, theirs = _relative(xp, self.base, base), _relative(xp, other.base, base)
+        rest, lost = _two_sum(ours * self.rest, theirs * other.rest)
+        rest, more = _two_sum(rest, _relative(xp, low, base) * left)
+        lost = (lost + more) + (ours * self.lost + theirs * other.lost)
+        return RunningSum(peak, sign, base, rest, lost)
+
+
+def _relative(xp: Namespace, x: Array, base: Array) -> Array:
+    """Return exp(x - base), where infinities of one sign differ by 0, and -inf counts for 0."""
+    scale = xp.where(x == base, 1.0, exp(xp, x - base))
+    return xp.where(x == -xp.inf, 0.0, scale)
+
+
+def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return a sum and what rounding took from it, by Knuth's two-sum."""
+    rounded = settled(x + y)
+    turned = settled(rounded - x)
+    return rounded, (x - settled(rounded - turned)) + (y - turned)
+
+
+def running_sum(xp: Namespace, a: Array, b: Array | None, axes: tuple[int, ...]) -> RunningSum:
+    """Return ``sum(b * exp(a))`` along the axes, without them."""
+    if compat.is_dask_namespace(xp):
+        blocks = _engines.sum_of_blocks((a, b, None), axes, _read, False)
+        signed = b is not None or is_complex(xp, a.dtype)
+        return _apart(blocks, signed, a.dtype if b is None else b.dtype, a.dtype)
+    a, b, _ = _logsum.nonempty_terms(xp, a, b, None, axes)
+    return _read(xp, _engines.state_of(xp, a, b, None, axes), axes)
+
+
+def _read(xp: Namespace, parts: Sequence[Array | None], axes: tuple[int, ...]) -> RunningSum:
+    """Return a state without the axes."""
+    if axes:
+        parts = [None if part is None else xp.squeeze(part, axis=axes) for part in parts]
+    return RunningSum.of(xp, State(*parts))
+
+
+def _made(function: Callable[..., Any], *sums: RunningSum, dtype: DType) -> Any:
+    """Return what a function makes of sums: at once, or on Dask when it is asked for."""
+    if compat.is_dask_array(sums[0].peak):
+        parts = tuple(part for each in sums for part in each)
+        return _engines.dask.entrywise(functools.partial(_of_parts, function), parts, dtype)
+    return function(compat.array_namespace(sums[0].peak), *sums)
+
+
+def _of_parts(function: Callable[..., Any], xp: Namespace, *parts: Array | None) -> Any:
+    size = len(RunningSum._fields)
+    sums = (parts[start : start + size] for start in range(0, len(parts), size))
+    return function(xp, *itertools.starmap(RunningSum, sums))
+
+
+def joined(dtype: DType, one: RunningSum, other: RunningSum) -> RunningSum:
+    """Return two sums together, in the dtypes to calculate in for results of a dtype."""
+    both: Any = _made(functools.partial(_joined, dtype), one, other, dtype=dtype)
+    if isinstance(both, RunningSum):
+        return both
+    signed = one.sign is not None or other.sign is not None
+    return _apart(both, signed, one.rest.dtype, other.rest.dtype)
+
+
+def _joined(dtype: DType, xp: Namespace, one: RunningSum, other: RunningSum) -> RunningSum:
+    return one.of_dtype(xp, dtype).joined(xp, other.of_dtype(xp, dtype))
+
+
+def _apart(blocks: Array, signed: bool, *dtypes: DType) -> RunningSum:
+    """Return the parts of a Dask array, whose blocks are sums, as arrays of their own."""
+    dtype = np.result_type(*dtypes)
+    real = np.empty(0, dtype).real.dtype
+    kinds = (real, dtype if signed else None, real, dtype, dtype)
+    return RunningSum(
+        *(
+            None
+            if kind is None
+            else _engines.dask.read_from(functools.partial(_part, place, kind), blocks, (), kind)
+            for place, kind in enumerate(kinds)
+        )
+    )
+
+
+def _part(place: int, dtype: DType, xp: Namespace, parts: RunningSum, _: tuple[int, ...]) -> Array:
+    return xp.astype(parts[place], dtype, copy=False)
+
+
+def log_size(dtype: DType, place: int | None, of: DType, total: RunningSum) -> Any:
+    """Return the logarithm of a sum, or by its place one of its size and its sign."""
+    return _made(functools.partial(_log_size, dtype, place), total, dtype=of)
+
+
+def _log_size(dtype: DType, place: int | None, xp: Namespace, total: RunningSum) -> Any:
+    size, sign = _logsum.value(xp, total.state(xp))
+    out = signed_result(xp, size, sign, dtype, place is not None)
+    return out if place is None else out[place]
+
+
+def log_mean(dtype: DType, plain: int, total: RunningSum, weights: RunningSum | None) -> Any:
+    """Return the logarithm of a mean over a number of terms and a sum of weights."""
+    sums = (total,) if weights is None else (total, weights)
+    return _made(functools.partial(_log_mean, dtype, plain), *sums, dtype=dtype)
+
+
+def _log_mean(
+    dtype: DType,
+    plain: int,
+    xp: Namespace,
+    total: RunningSum,
+    weights: RunningSum | None = None,
+) -> Any:
+    state = total.state(xp)
+    zero = xp.zeros_like(state.peak)
+    mass = State(zero - (xp.inf if plain == 0 else 0), zero + max(plain - 1, 0))
+    if weights is not None:
+        mass = RunningSum.of(xp, mass).joined(xp, weights).state(xp)
+    return finished(xp, log_mean_of(xp, state, mass), dtype)
