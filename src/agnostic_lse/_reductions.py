@@ -474,6 +474,12 @@ def _real_log_mean(xp: Namespace, weights: _Weights, peak: Array, log_quotient: 
         return leading, terms - leading, weight, xp.abs(constant(terms))
 
     known = xp.isfinite(log_quotient)
+    log = xp.where(known, log_quotient, 0.0)
+    # The difference is exact unless it cancels. Its derivatives do where exponents lie close.
+    below = xp.abs(peak - log)
+    needed = (xp.abs(log) < 1 + below) | (below < 0.7)
+    if compat.is_numpy_namespace(xp) and not (needed & known).any():
+        return log_quotient  # as of log-likelihoods, which lie far below 0: one round does
     centre = constant(xp.where(known & (xp.abs(log_quotient) > 0.75), log_quotient, 0.0))
     leading, others, whole, *size = weights.totals(above_centre, centre)
     sound = known & (whole != 0)
@@ -484,11 +490,7 @@ def _real_log_mean(xp: Namespace, weights: _Weights, peak: Array, log_quotient: 
     sound = sound & (excess > -0.75)
     out = centre + log1p(xp, xp.where(sound, excess, 0.0))
     # Weights that vanish beside the largest are in the difference of logarithms alone.
-    log = xp.where(known, log_quotient, 0.0)
     sound = sound & (xp.abs(out - log) < 0.01)
-    # The difference is exact unless it cancels. Its derivatives do where exponents lie close.
-    below = xp.abs(peak - log)
-    needed = (xp.abs(log) < 1 + below) | (below < 0.7)
     return xp.where(sound & needed, out, log_quotient)
 
 
