@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -364,12 +365,15 @@ class _Weights:
         its place.
         """
         xp, axes = self.xp, self.axes
-        weight = self._weight(a, b, where, largest)
         if b is None or largest is None:
-            count = _logsum.total(xp, weight, axes)
-            peak = xp.where(count > 0, xp.zeros_like(count), -xp.inf)
-            mass = State(peak, xp.maximum(count - 1, 0.0))
-            return (*_engines.state_of(xp, a, None, where, axes), *mass)
+            state = _engines.state_of(xp, a, None, where, axes)
+            zero = xp.zeros_like(state.peak)
+            if where is None:
+                return (*state, zero, zero + (math.prod(a.shape[axis] for axis in axes) - 1), None)
+            count = _logsum.total(xp, self._weight(a, b, where, largest), axes)
+            peak = xp.where(count > 0, zero, -xp.inf)
+            return (*state, peak, xp.maximum(count - 1, 0.0), None)
+        weight = self._weight(a, b, where, largest)
         b = _masked(xp, b, where)
         size = constant(_logsum.extent(xp, b))
         ratio = constant(_logsum.extent(xp, weight))
