@@ -118,8 +118,8 @@ class TestCheckpoint:
 
     @pytest.mark.skipif(os.name != "posix", reason="only POSIX systems have SIGKILL")
     def test_killed_at_any_moment(self, tmp_path: Path) -> None:
-        whole = uninterrupted(tmp_path / "whole.json", 3000)
-        killed = Killed(whole, batches=3000, seed=0)
+        whole = uninterrupted(tmp_path / "whole.json", 2000)
+        killed = Killed(whole, batches=2000, seed=0)
         for number in range(3):
             assert killed.round(tmp_path / f"{number}.json") == whole.value
         assert killed.places
