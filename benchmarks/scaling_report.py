@@ -1,1 +1,2 @@
-def write(p): pass
+def write(p):
+    pass

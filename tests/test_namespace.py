@@ -670,3 +670,12 @@ def test_two_dtypes_in_either_order(order: tuple[str, str]) -> None:
         assert function(one, other).dtype == np.float64
     assert agnostic_lse.logsumexp(one, b=other).dtype == np.float64
     assert agnostic_lse.logmeanexp(one, b=np.asarray([1.0, 1.0], order[1])).dtype == np.float64
+
+
+def test_lazy_containers_are_refused() -> None:
+    dask = pytest.importorskip("dask", reason="Dask is not installed")
+    xr = pytest.importorskip("xarray", reason="xarray is not installed")
+    lazy = xr.DataArray(dask.array.ones((4, 2), chunks=2), dims=("x", "y"))
+    with pytest.raises(TypeError, match=r"^a is a lazy DataArray, .* of \.data or \.to_dask"):
+        logsumexp(lazy)
+    assert logsumexp(lazy.compute()) == pytest.approx(1 + math.log(8))

@@ -144,6 +144,11 @@ def refuse_containers(name: str, value: Any) -> None:
                 )
     if compat.is_dask_array(value):
         value = value._meta  # an array of the kind of its blocks
+    elif _is_lazy(value):
+        raise TypeError(
+            f"{name} is a lazy {type(value).__name__}, which would be computed as a whole: pass "
+            "its Dask array, such as that of .data or .to_dask_array()."
+        )
     if isinstance(value, np.ma.MaskedArray) or type(value).__name__ == "MaskedTensor":
         raise TypeError(
             f"{name} is a masked array, whose mask would be dropped: fill it with what masked "
@@ -163,6 +168,12 @@ def refuse_containers(name: str, value: Any) -> None:
             f"{name} is a sparse {type(value).__name__}, whose missing entries are zeros and not "
             "-inf: pass a dense array."
         )
+
+
+def _is_lazy(value: Any) -> bool:
+    """Tell whether something holds a graph of Dask's, as what xarray calls a DataArray may."""
+    graph = getattr(value, "__dask_graph__", None)
+    return callable(graph) and graph() is not None
 
 
 def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
