@@ -19,6 +19,7 @@ SOURCE = Path(agnostic_lse.__file__).parent
 LAYERS = (
     "__main__",
     "_demo",
+    "_files",
     "sklearn",
     "_metaestimators",
     "_classifiers",

@@ -1,4 +1,4 @@
-"""The command line: ``python -m agnostic_lse demo``."""
+"""The command line: ``python -m agnostic_lse demo``, or ``reduce``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,27 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __doc__ as about
 from . import __version__
 
 FORMATS = (".pdf", ".png", ".svg")
+EXAMPLES = """\
+examples:
+  python -m agnostic_lse reduce scores.npy
+      one number: the log-sum-exp of all entries
+  python -m agnostic_lse reduce scores.npy --axis 0
+      one number for each column, a line each
+  python -m agnostic_lse reduce scores.npy --axis -1 --keepdims --out sums.npy
+      along the last axis, to a file of any size
+  python -m agnostic_lse reduce scores.npy --axis 0,2 --out sums.npy
+      along two axes
+
+exit status: 0 if all is well, 2 for wrong arguments or a file that is no array of numbers, 1 if
+reading or writing fails, 130 after Ctrl-C and 143 after SIGTERM. A file of results is there as a
+whole or not at all.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,16 +50,71 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="PICTURE",
         help=f"where to draw the picture, a {_either(FORMATS)} file (default: %(default)s)",
     )
-    options = parser.parse_args(arguments)
+    _add_reduce(commands)
+    options = parser.parse_args(_with_axes(sys.argv[1:] if arguments is None else arguments))
     if options.command is None:
         parser.print_help()
         return 2
     try:
-        return _demo(options.out)
+        return _demo(options.out) if options.command == "demo" else _reduce(options)
     except BrokenPipeError:
         # The reader, such as head, has had enough: what Python flushes on its way out goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as shells count a program that wrote to a closed pipe
+
+
+def _add_reduce(commands: Any) -> None:
+    reduce = commands.add_parser(
+        "reduce",
+        help="the log-sum-exp of a .npy file of any size, in constant memory",
+        description="Print the log-sum-exp of a .npy file along axes, one number on each line, the "
+        "last axis the fastest, or write it to another .npy file. The file may be larger than "
+        "memory, of any shape, and of any numeric dtype.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reduce.add_argument("file", type=Path, metavar="FILE", help="a .npy file")
+    reduce.add_argument(
+        "--axis",
+        metavar="AXES",
+        help="axis to sum along, or several, separated by commas (default: all)",
+    )
+    reduce.add_argument(
+        "--keepdims", action="store_true", help="keep the axes summed along, with length 1"
+    )
+    reduce.add_argument(
+        "--out", type=Path, metavar="FILE", help="write a .npy file instead of printing"
+    )
+    reduce.add_argument("--quiet", action="store_true", help="show no progress bar")
+
+
+def _with_axes(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with --axis and its value as one, since -2,-1 looks like an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--axis":
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _reduce(options: argparse.Namespace) -> int:
+    from . import _files
+
+    try:
+        lines = _files.reduce(
+            options.file, options.axis, options.keepdims, options.out, options.quiet
+        )
+    except _files.Problem as problem:
+        return _failed(str(problem), problem.status)
+    except MemoryError:
+        return _failed("There is not enough memory: allow the process more.", status=1)
+    except KeyboardInterrupt:
+        return _failed("Interrupted, and nothing was written.", status=130)
+    for line in lines:
+        print(line)
+    return 0
 
 
 def _demo(out: Path) -> int:
