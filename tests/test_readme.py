@@ -46,7 +46,7 @@ def test_commands_exist() -> None:
 def test_extras_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     named = re.findall(r"pip install '\.\[([\w,]+)\]'", README)
-    assert len(named) == 3
+    assert len(named) == 4
     for extra in [*",".join(named).split(","), *re.findall(r"`(cupy\d+)`", README)]:
         assert re.search(rf"^{extra} = ", project, flags=re.MULTILINE)
 

@@ -108,6 +108,8 @@ def _reduce(options: argparse.Namespace) -> int:
         )
     except _files.Problem as problem:
         return _failed(str(problem), problem.status)
+    except OSError as error:
+        return _failed(f"{error.filename} cannot be used ({error.strerror}): name another.", 2)
     except MemoryError:
         return _failed("There is not enough memory: allow the process more.", status=1)
     except KeyboardInterrupt:

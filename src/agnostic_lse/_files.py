@@ -161,10 +161,12 @@ def _opened(path: Path) -> BinaryIO:
     except ValueError as error:  # such as a null character
         reason = str(error)
     else:
-        reason = "Is a directory" if stat.S_ISDIR(mode) else "Is a pipe or a device"
+        is_directory = stat.S_ISDIR(mode)
+        reason = (
+            "Is a directory" if is_directory else "Is a pipe or a device, which cannot be sought"
+        )
     raise Problem(
-        f"{path} cannot be read at any place ({reason}), but a .npy file was expected: name one "
-        "on a disk."
+        f"{path} cannot be read ({reason}), but a .npy file on a disk was expected: name another."
     )
 
 
@@ -466,7 +468,7 @@ def _saved_address_space() -> bool:
     thread, and its stack another 8.
     """
     limit = _address_space_limit()
-    if limit is None:
+    if limit is None or "numba" in sys.modules:
         return True
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     threading.stack_size(2**19)
