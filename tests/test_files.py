@@ -151,7 +151,7 @@ class TestBlocks:
         axes = tuple(axis for axis in range(len(shape)) if which >> axis & 1)
         blocks = _files._Blocks.of(shape, axes, entries)
         seen: list[int] = []
-        for block in itertools.chain.from_iterable(blocks.of_sums()):
+        for block in blocks.in_turn():
             runs = list(blocks.runs(block))
             assert sum(count for _, count in runs) == math.prod(map(len, block)) <= blocks.most
             seen += itertools.chain(*(range(first, first + count) for first, count in runs))
@@ -175,7 +175,7 @@ class TestBlocks:
     ) -> None:
         entries = _files.BLOCK // 8
         blocks = _files._Blocks.of(shape, axes, entries)
-        first = next(next(blocks.of_sums()))
+        first = next(blocks.in_turn())
         assert {count >= least_run for _, count in blocks.runs(first)} == {True}
         assert entries // 2 <= blocks.most <= entries
         assert abs(blocks.pieces - pieces) <= pieces // 10

@@ -1,8 +1,8 @@
 """Sums over a .npy file of any size in constant memory: what the command ``reduce`` does.
 
-The file is read and not mapped, since what is mapped counts where the address space is limited. One
-buffer is enough: the system reads ahead while a block is summed, and a thread that fills a second
-buffer meanwhile took as long, from the disk and from the system's cache.
+The file is read and not mapped, since what is mapped counts where the address space is limited.
+While a block is summed, a thread reads the next one: on a busy machine of two processors that took
+1.1 seconds for 2.7 GB from a disk, as did reading alone, and 2.3 without the thread.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -31,8 +32,8 @@ from ._engines.choice import kernels
 from ._namespace import reduced_axes
 from ._reductions import logsumexp
 
-# Bytes of a block, in the dtype that it is summed in. Kernels are worth their while from 4 MiB of
-# float64 on; from 4 to 16 MiB, all took as long.
+# Bytes of a block, of which there are two, in the dtype that it is summed in. Kernels are worth
+# their while from 4 MiB of float64 on; from 4 to 16 MiB, all took as long.
 BLOCK = 2**23
 # Of the terms of each sum, at least so many are in a block, if there are: to join a block's sums
 # with those before takes some 50 nanoseconds each, as long as to read and sum so many terms from
@@ -75,8 +76,9 @@ def reduce(
             )
         target = None if out is None else _target(out, stream)
         engines = contextlib.nullcontext() if _saved_address_space() else kernels("off")
-        with engines, _progress(source.bytes, quiet) as advance:
-            sums = _sums(stream, source, axes, advance)
+        # The thread must have ended before the file is closed.
+        with engines, _progress(source.bytes, quiet) as advance, ThreadPoolExecutor(1) as reader:
+            sums = _sums(stream, source, axes, reader, advance)
             if target is None:
                 return _lines(sums, shape, source)
             with _replaced(target) as file:
@@ -251,11 +253,11 @@ class _Blocks(NamedTuple):
         """The axes of a block that are summed."""
         return tuple(axis for axis, summed in enumerate(self.summed) if summed)
 
-    def of_sums(self) -> Iterator[Iterator[tuple[range, ...]]]:
-        """Return, for each range of sums in turn, the blocks that make them."""
+    def in_turn(self) -> Iterator[tuple[range, ...]]:
+        """Return the blocks, those that make the same sums after each other."""
         nothing = (range(1),) * len(self.lengths)
         for kept in self._places(nothing, summed=False):
-            yield self._places(kept, summed=True)
+            yield from self._places(kept, summed=True)
 
     def _places(self, others: Sequence[range], summed: bool) -> Iterator[tuple[range, ...]]:
         """Cut the summed or the kept axes, the others being given."""
@@ -278,7 +280,11 @@ class _Blocks(NamedTuple):
 
 
 def _sums(
-    stream: BinaryIO, source: _Source, axes: tuple[int, ...], advance: Callable[[int], object]
+    stream: BinaryIO,
+    source: _Source,
+    axes: tuple[int, ...],
+    reader: ThreadPoolExecutor,
+    advance: Callable[[int], object],
 ) -> Iterator[np.ndarray[Any, Any]]:
     """Yield the finished sums, in the order of the file, of which each is good until the next."""
     shape, dtype = source.shape, source.result_dtype
@@ -287,26 +293,48 @@ def _sums(
     # float16 is summed in float32, and integers in the dtype of the result.
     widest = max(source.dtype.itemsize, dtype.itemsize, np.dtype(np.float32).itemsize)
     blocks = _Blocks.of(shape, axes, max(1, BLOCK // widest))
-    buffer = np.empty(blocks.most * source.dtype.itemsize, np.uint8)
-
-    def read(block: Sequence[range]) -> np.ndarray[Any, Any]:
-        lengths = tuple(map(len, block))
-        used = buffer[: math.prod(lengths) * source.dtype.itemsize]
-        _read(stream, source, blocks.runs(block), used.data)
-        advance(used.nbytes)
-        return _native(used.view(source.dtype)).reshape(lengths)
-
     if blocks.pieces == 0:
         yield from _of_nothing(shape, axes, dtype)
         return
-    for of_sum in blocks.of_sums():
+    entries = _entries(stream, source, blocks, reader, advance)
+    for first in entries:
         if blocks.pieces == 1:
-            yield np.ravel(logsumexp(read(next(of_sum)), axis=blocks.along))
+            yield np.ravel(logsumexp(first, axis=blocks.along))
             continue
-        seen = LogSumExpAccumulator()
-        for block in of_sum:
-            seen.update(read(block), axis=blocks.along)
+        seen = LogSumExpAccumulator().update(first, axis=blocks.along)
+        for block in itertools.islice(entries, blocks.pieces - 1):
+            seen.update(block, axis=blocks.along)
         yield np.ravel(seen.value())
+
+
+def _entries(
+    stream: BinaryIO,
+    source: _Source,
+    blocks: _Blocks,
+    reader: ThreadPoolExecutor,
+    advance: Callable[[int], object],
+) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the blocks, of which each is good until the next."""
+    size = source.dtype.itemsize
+    buffers = itertools.cycle([np.empty(blocks.most * size, np.uint8) for _ in range(2)])
+
+    def read(block: Sequence[range]) -> np.ndarray[Any, Any]:
+        lengths = tuple(map(len, block))
+        used = next(buffers)[: math.prod(lengths) * size]
+        _read(stream, source, blocks.runs(block), used.data)
+        return _native(used.view(source.dtype)).reshape(lengths)
+
+    coming: Future[np.ndarray[Any, Any]] | None = None
+    for block in blocks.in_turn():
+        ready = None if coming is None else coming.result()
+        # It takes the buffer of the block before that, which is done with.
+        coming = reader.submit(read, block)
+        if ready is not None:
+            advance(ready.nbytes)
+            yield ready
+    if coming is not None:
+        advance(coming.result().nbytes)
+        yield coming.result()
 
 
 def _of_nothing(
@@ -478,7 +506,7 @@ def _saved_address_space() -> bool:
     if not statm.exists():
         return False  # what is taken already is not known
     taken = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    return limit - taken - BLOCK >= _FOR_NUMBA
+    return limit - taken - 2 * BLOCK >= _FOR_NUMBA
 
 
 def _address_space_limit() -> int | None:
