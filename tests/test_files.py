@@ -116,7 +116,7 @@ class TestValues:
         assert_same(reduced(path, "--axis", "-2"), logsumexp(x, axis=0))
 
     def test_kernels_and_tiles(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        cut(monkeypatch, 2**22, 128)
+        cut(monkeypatch, 2**22, 32)
         x = numbers((1300, 1000), "<f4")
         path = saved(tmp_path, x)
         for axes in along(x.shape):
@@ -165,7 +165,7 @@ class TestBlocks:
             ((10, 10**9), (0,), 10**5, 1),  # sums of few terms are whole in one block
             ((10**7, 1000), (0,), 10**6, 9542),  # sums of few columns are all in one block
             ((10**7, 1000), (1,), 10**6, 1),
-            ((10**5, 10**5), (0,), 8192, 782),  # neither: 64 KiB of float64
+            ((10**5, 10**5), (0,), 32768, 3125),  # neither: 256 KiB of float64
             ((10**4, 10**4, 10**4), (0, 2), 10**6, 10**4),
             ((10**9, 2), (1,), 10**6, 1),
         ],
