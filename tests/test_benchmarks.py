@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import gpu, report
+import agnostic_lse
+from benchmarks import gpu, report, scaling_report
 from benchmarks.measure import RESULTS, Effort, Way, fastest
+from tests.backends import available_package
+
+dask_array = available_package("dask.array")
 from tests.backends import Backend
 
 
@@ -61,3 +65,15 @@ def test_no_gpu_is_one_sentence() -> None:
         return
     with pytest.raises(SystemExit, match=r"^No GPU was found: [^.]*\.$"):
         gpu.cupy_with_a_gpu()
+
+
+def test_cost_model_says_what_was_measured() -> None:
+    text = scaling_report.PAGE.read_text()
+    assert text == scaling_report.written(text, stored("scaling"))
+
+
+@pytest.mark.parametrize("chunks", [1, 7, 100, 1000])
+def test_cost_model_counts_tasks(chunks: int) -> None:
+    x = dask_array.ones(chunks, chunks=1)
+    graph = dict(agnostic_lse.logsumexp(x).__dask_graph__())
+    assert len(graph) == scaling_report.tasks(chunks)
