@@ -170,9 +170,10 @@ def _extended(results: Results) -> list[str]:
             ],
             rows,
         ),
-        f"With {digits(_least(term, task))} million numbers in a chunk for each worker, the scheduler",
-        "keeps up with summing. By accumulators, one for each worker, there is no scheduling, a worker",
-        "needs the memory of one batch, and the error is at most 4 units whatever their number.",
+        f"With {digits(_least(term, task))} million numbers in a chunk for each worker, the",
+        "scheduler keeps up with summing. By accumulators, one for each worker, there is no",
+        "scheduling, a worker needs the memory of one batch, and the error is at most 4 units,",
+        "whatever their number.",
         "",
     ]
 

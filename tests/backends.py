@@ -151,7 +151,7 @@ def lacking(reason: str) -> NoReturn:
     """Skip a test for what is not installed, or fail it where backends must not be missing."""
     if required():
         pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 class ReadOnlyNumPy(ModuleType):
