@@ -396,6 +396,60 @@ def overhead_section(overhead: Results) -> list[str]:
     ]
 
 
+def dask_section(results: Results) -> list[str]:
+    """Return what Dask's arrays cost: time, chunks held at once, and tasks."""
+    return [
+        "## On Dask",
+        "",
+        f"Vectors in memory, cut into chunks, Dask {results['versions']['dask']}, "
+        f"{threads_name(results['processors'])} at most, in nanoseconds for each number, SciPy "
+        "with",
+        "`SCIPY_ARRAY_API=1` (`python -m benchmarks.dask`):",
+        "",
+        *dask_times(results["times"]),
+        "How often each chunk is made, and how many of 100, 20 rows of 5, are held at once:",
+        "",
+        *dask_reads(results["reads"]),
+        "Tasks after Dask's optimisation, and milliseconds until they are ready to run:",
+        "",
+        *dask_graphs(results["graphs"]),
+    ]
+
+
+def dask_times(entries: Sequence[Entry]) -> list[str]:
+    names = list(entries[0]["nanoseconds_each"])
+    rows = []
+    for entry in entries:
+        each = entry["nanoseconds_each"]
+        what = f"{entry['scheduler']}, {entry['dtype']}, chunks of {entry['chunk']:,}"
+        rows.append([what, *(digits(each[name]) for name in names)])
+    return table(["", *(f"`{name}`" for name in names)], rows)
+
+
+def dask_reads(entries: Sequence[Entry]) -> list[str]:
+    rows = [
+        [f"`{name}`, axis {entry['axis']}, {entry['scheduler']}", made, str(each["held"])]
+        for entry in entries
+        for name, each in entry["each"].items()
+        for made in [", ".join(map(str, each["made"]))]
+    ]
+    return table(["", "times made", "held at once"], rows)
+
+
+def dask_graphs(entries: Sequence[Entry]) -> list[str]:
+    names = list(entries[0]["each"])
+    rows = []
+    for entry in entries:
+        shape = " x ".join(f"{n:,}" for n in entry["chunks"])
+        cells = [
+            each.get("raises")
+            or f"{each['tasks']:,}, {digits(each['milliseconds_until_ready'])} ms"
+            for each in map(entry["each"].get, names)
+        ]
+        rows.append([f"{shape} chunks, axis {entry['axis']}", *cells])
+    return table(["", *(f"`{name}`" for name in names)], rows)
+
+
 def gpu_section(gpu: Results) -> list[str]:
     return [
         "## On a GPU",
@@ -415,6 +469,7 @@ SECTIONS: dict[str, Callable[[Results], list[str]]] = {
     "gpu": gpu_section,
     "memory": memory_section,
     "overhead": overhead_section,
+    "dask": dask_section,
 }
 
 
