@@ -28,7 +28,16 @@ import scipy.special
 
 import agnostic_lse
 from benchmarks import report
-from benchmarks.measure import RESULTS, Effort, Progress, Way, environment, fastest, processors, save
+from benchmarks.measure import (
+    RESULTS,
+    Effort,
+    Progress,
+    Way,
+    environment,
+    fastest,
+    processors,
+    save,
+)
 
 Axis = int | None
 Function = Callable[[Any, Axis], Any]

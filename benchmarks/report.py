@@ -401,13 +401,13 @@ def dask_section(results: Results) -> list[str]:
     return [
         "## On Dask",
         "",
-        f"Vectors in memory, cut into chunks, Dask {results['versions']['dask']}, "
-        f"{threads_name(results['processors'])} at most, in nanoseconds for each number, SciPy "
-        "with",
-        "`SCIPY_ARRAY_API=1` (`python -m benchmarks.dask`):",
+        f"Vectors in memory of {results['times'][0]['size']:,} numbers, cut into chunks, Dask",
+        f"{results['versions']['dask']}, {threads_name(results['processors'])} at most, SciPy with",
+        "`SCIPY_ARRAY_API=1`, in nanoseconds for each number (`python -m benchmarks.dask`):",
         "",
         *dask_times(results["times"]),
-        "How often each chunk is made, and how many of 100, 20 rows of 5, are held at once:",
+        "How often each chunk of the input is made, and how many of all 100, in 20 rows of 5, are",
+        "held at once:",
         "",
         *dask_reads(results["reads"]),
         "Tasks after Dask's optimisation, and milliseconds until they are ready to run:",
@@ -427,13 +427,17 @@ def dask_times(entries: Sequence[Entry]) -> list[str]:
 
 
 def dask_reads(entries: Sequence[Entry]) -> list[str]:
-    rows = [
-        [f"`{name}`, axis {entry['axis']}, {entry['scheduler']}", made, str(each["held"])]
-        for entry in entries
-        for name, each in entry["each"].items()
-        for made in [", ".join(map(str, each["made"]))]
-    ]
-    return table(["", "times made", "held at once"], rows)
+    """Return a row for each function, and a column for each axis and scheduler."""
+    rows = []
+    for name in entries[0]["each"] | entries[-1]["each"]:
+        of_all = [entry["each"].get(name) for entry in entries]
+        cells = [
+            f"{', '.join(map(str, each['made']))}; {each['held']}" if each else "-"
+            for each in of_all
+        ]
+        rows.append([f"`{name}`", *cells])
+    heads = (f"axis {entry['axis']}, {entry['scheduler']}" for entry in entries)
+    return table(["times made; held", *heads], rows)
 
 
 def dask_graphs(entries: Sequence[Entry]) -> list[str]:
