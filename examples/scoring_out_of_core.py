@@ -26,13 +26,17 @@ N_FEATURES, BLOCK = 20, 100_000
 LABELS = (0, 1, 2)
 CENTRES = np.random.default_rng(0).normal(0, 20, (len(LABELS), N_FEATURES)).astype(np.float32)
 WRONG = 0.01  # of the labels
+# So many rows come in another unit, a hundredth of that of the rows to learn from. A classifier is
+# very sure of them: most of its probabilities are too small for float32.
+IN_ANOTHER_UNIT = 0.01
 
 
-def samples(seed: int, n_rows: int) -> tuple[Any, Any]:
+def samples(seed: int, n_rows: int, in_another_unit: float) -> tuple[Any, Any]:
     """Make rows far from the centres of all classes but their own, and labels, some wrong."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, len(LABELS), n_rows)
     X = CENTRES[y] + rng.standard_normal((n_rows, N_FEATURES), dtype=np.float32)
+    X[rng.random(n_rows) < in_another_unit] *= 100
     wrong = rng.random(n_rows) < WRONG
     return X, np.where(wrong, rng.integers(0, len(LABELS), n_rows), y)
 
@@ -40,7 +44,7 @@ def samples(seed: int, n_rows: int) -> tuple[Any, Any]:
 def block_of(which: int, block_info: Any) -> Any:
     """Make the rows of a block, or their labels, from the block's own seed."""
     place, shape = (block_info[None][key] for key in ("chunk-location", "chunk-shape"))
-    return samples(1 + place[0], shape[0])[which]
+    return samples(1 + place[0], shape[0], IN_ANOTHER_UNIT)[which]
 
 
 def lazily(n_rows: int) -> tuple[Any, Any]:
@@ -62,7 +66,7 @@ def one_after_the_other(model: Any, blocks: list[tuple[int, int]]) -> tuple[floa
     exact: list[float] = []
     clipped, infinite = 0.0, 0
     for seed, n_rows in blocks:
-        X, y = samples(seed, n_rows)
+        X, y = samples(seed, n_rows, IN_ANOTHER_UNIT)
         log_p = np.asarray(log_proba(model, X), np.float64)
         exact.append(math.fsum(-log_p[np.arange(n_rows), y]))
         clipped += metrics.log_loss(y, model.predict_proba(X), labels=LABELS, normalize=False)
@@ -84,10 +88,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     n_rows = parser.parse_args().rows
 
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(*samples(0, 5000))
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(*samples(0, 5000, 0.0))
     X, y = lazily(n_rows)
     log_p = log_proba(model, X)
-    loss = log_loss(y, log_p, labels=LABELS)
+    # The loss has the dtype of the log-probabilities: in float64 it can be told from the plain loop
+    loss = log_loss(y, log_p.astype(np.float64), labels=LABELS)
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address=None
