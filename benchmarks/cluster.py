@@ -104,6 +104,7 @@ class Run:
     worker: str
     tasks: int
     done: int  # when it was disturbed
+    held: int  # results that the disturbed worker had then
     again: int  # tasks done once more, since their results were lost
 
 
@@ -121,7 +122,7 @@ def disturbed(cluster: Any, client: Client, y: Any, share: float, disturb: Distu
         disturb(worker)
         result = future.result(timeout=PATIENCE)
     again = sum(times - 1 for times in watch.done.values())
-    return Run(result, worker, tasks, done, again)
+    return Run(result, worker, tasks, done, len(held[worker]), again)
 
 
 def undisturbed(client: Client, y: Any) -> Any:
@@ -189,8 +190,10 @@ def _free(dask_worker: Any) -> None:
 
 def wait_for_all(cluster: Any, dead: str) -> None:
     """Wait until a killed worker is gone and another one has come in its place."""
-    found = cluster.scheduler.workers
-    wait_until(lambda: dead not in found and len(found) == WORKERS, "all workers are there again")
+    found, all_of_them = cluster.scheduler.workers, len(cluster.worker_spec)
+    wait_until(
+        lambda: dead not in found and len(found) == all_of_them, "all workers are there again"
+    )
 
 
 def roundoffs(x: Any, y: Any) -> float:
@@ -203,8 +206,9 @@ def roundoffs(x: Any, y: Any) -> float:
 def show(what: str, run: Run, expected: Any) -> bool:
     equal = bool(run.result == expected)
     print(
-        f"{what}: {run.worker} when {run.done} of {run.tasks} tasks were done, {run.again} done "
-        f"again: {run.result!r}, {'equal' if equal else f'NOT EQUAL to {expected!r}'}",
+        f"{what}: {run.worker}, with {run.held} results, when {run.done} of {run.tasks} tasks were "
+        f"done, {run.again} done again: {run.result!r}, "
+        f"{'equal' if equal else f'NOT EQUAL to {expected!r}'}",
         flush=True,
     )
     return equal
@@ -260,7 +264,7 @@ def main() -> None:
             n_workers=WORKERS,
             threads_per_worker=1,
             memory_limit=MEMORY,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port that is free
             silence_logs=logging.CRITICAL,  # which tell of nothing but what is done on purpose
         ) as cluster,
         Client(cluster) as client,

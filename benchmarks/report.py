@@ -446,8 +446,7 @@ def dask_graphs(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         shape = " x ".join(f"{n:,}" for n in entry["chunks"])
         cells = [
-            each.get("raises")
-            or f"{each['tasks']:,}, {digits(each['milliseconds_until_ready'])} ms"
+            each.get("raises") or f"{each['tasks']:,}, {digits(each['ready_milliseconds'])} ms"
             for each in map(entry["each"].get, names)
         ]
         rows.append([f"{shape} chunks, axis {entry['axis']}", *cells])

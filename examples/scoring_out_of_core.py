@@ -95,7 +95,7 @@ def main() -> None:
     loss = log_loss(y, log_p.astype(np.float64), labels=LABELS)
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address=None
+            n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(cluster) as client,
     ):

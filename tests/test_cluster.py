@@ -41,7 +41,7 @@ def cluster() -> Iterator[Any]:
         n_workers=2,
         threads_per_worker=1,
         memory_limit="1GiB",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any port that is free
         silence_logs=logging.CRITICAL,  # which tell of nothing but what is done on purpose
         # More than distributed itself allows, so that it is seen who keeps to one thread
         env={"AGNOSTIC_LSE_NUM_THREADS": "2"},
@@ -167,15 +167,15 @@ def test_one_thread_for_each_chunk(client: Any, da: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_worker_killed(cluster: Any, client: Any) -> None:
-    from benchmarks.cluster import disturbed, kill, roundoffs, source, undisturbed
+    from benchmarks.cluster import disturbed, kill, roundoffs, source, undisturbed, wait_for_all
 
-    y = agnostic_lse.logsumexp(source(0, "float64", seconds=0.02, count=80))
+    y = agnostic_lse.logsumexp(source(0, "float64", count=80))
     expected = undisturbed(client, y)
     run = disturbed(cluster, client, y, 0.5, kill(client))
-    assert run.worker not in cluster.scheduler.workers
-    assert run.again > 0
+    assert run.held > 0  # so that something was lost
     assert run.result == expected
     assert roundoffs(source(0, "float64", seconds=0.0, count=80), run.result) <= 4
+    wait_for_all(cluster, run.worker)
 
 
 def test_chunk_raises(client: Any) -> None:
