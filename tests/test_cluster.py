@@ -188,6 +188,18 @@ def test_chunk_raises(client: Any) -> None:
     assert undisturbed(client, whole) == whole.compute(scheduler="synchronous")
 
 
+def test_tasks_share_one_estimator(da: Any) -> None:
+    """Not one for each block, all of which would travel."""
+    cloudpickle = available_package("cloudpickle")
+    estimator = CountsThreads().fit(np.zeros((2, 4)), [0, 1])
+    estimator.large_ = np.zeros(100_000)
+    lazy = log_proba(estimator, da.zeros((20, 4), chunks=(1, 4)))
+    tasks = dict(available_package("dask.base").optimize(lazy)[0].__dask_graph__())
+    assert len(tasks) >= 20
+    sizes = [len(cloudpickle.dumps(task)) for task in tasks.values()]
+    assert sum(size > estimator.large_.nbytes for size in sizes) == 1
+
+
 def test_example() -> None:
     available_package("distributed")
     script = ROOT / "examples" / "scoring_out_of_core.py"

@@ -52,12 +52,14 @@ def by_blocks(method: Method) -> Method:
                 f"A row of zeros, given to learn what becomes of X, was refused by "
                 f"{type(estimator).__name__} ({error}): map the blocks yourself, by X.map_blocks."
             ) from error
+        from dask.delayed import delayed  # whose package is loaded, since the array is its own
+
+        # In a task of its own, or each block's task would bring an estimator along: a worker needs
+        # it but once, and it may be large.
+        shared = delayed(of_rows, pure=True, traverse=False)
         if isinstance(of_row, list):  # one for each output
-            return [
-                _mapped(functools.partial(_one_of, of_rows, place), X, each)
-                for place, each in enumerate(of_row)
-            ]
-        return _mapped(of_rows, X, of_row)
+            return [_mapped(shared, place, X, each) for place, each in enumerate(of_row)]
+        return _mapped(shared, None, X, of_row)
 
     return cast(Method, of_samples)
 
@@ -67,15 +69,15 @@ def _of_rows(method: Any, estimator: Any, args: Any, options: Any, rows: Array) 
         return method(estimator, rows, *args, **options)
 
 
-def _one_of(of_rows: Callable[[Array], Any], place: int, rows: Array) -> Any:
-    return of_rows(rows)[place]
+def _mapped(of_rows: Any, place: int | None, X: Any, of_row: Array) -> Any:
+    """Return what becomes of the rows of a Dask array, given what became of one row.
 
-
-def _mapped(of_rows: Callable[[Array], Any], X: Any, of_row: Array) -> Any:
-    """Return what becomes of the rows of a Dask array, given what became of one row."""
+    Where a function returns a list, it is what is in its place.
+    """
     nothing = of_row[:0, ...]
     return X.map_blocks(
-        functools.partial(_of_block, of_rows, nothing),
+        functools.partial(_of_block, place, nothing),
+        of_rows,
         chunks=(X.chunks[0], *((length,) for length in nothing.shape[1:])),
         drop_axis=[1] if nothing.ndim == 1 else [],
         dtype=nothing.dtype,
@@ -83,8 +85,13 @@ def _mapped(of_rows: Callable[[Array], Any], X: Any, of_row: Array) -> Any:
     )
 
 
-def _of_block(of_rows: Callable[[Array], Any], nothing: Array, rows: Array) -> Any:
-    return of_rows(rows) if rows.shape[0] else nothing  # of no rows scikit-learn takes none
+def _of_block(
+    place: int | None, nothing: Array, rows: Array, of_rows: Callable[[Array], Any]
+) -> Any:
+    if not rows.shape[0]:  # of no rows scikit-learn takes none
+        return nothing
+    out = of_rows(rows)
+    return out if place is None else out[place]
 
 
 def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
