@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
 
 import agnostic_lse
 from agnostic_lse._engines import dask as engine
@@ -113,6 +114,19 @@ def test_quiet_with_weights_and_masks(client: Any, da: Any) -> None:
         found = function(lazy[0], 0, lazy[1], where=lazy[2])
         expected = function(on_host, 0, b, where=where)
         np.testing.assert_allclose(client.compute(found).result(), expected, rtol=1e-15)
+
+
+def test_classifier_quiet_in_workers(client: Any, da: Any) -> None:
+    X = np.arange(20.0)[:, None]
+    for y in (X[:, 0] > 9, np.hstack([X > 9, X > 4])):  # trees' probabilities are 0 and 1
+        forest = RandomForestClassifier(3, random_state=0).fit(X, y)
+        expected = log_proba(forest, X)
+        assert np.isneginf(expected).any()
+        lazy = log_proba(forest, da.from_array(X, chunks=(7, 1)))
+        found = (
+            client.compute(lazy).result() if y.ndim == 1 else client.gather(client.compute(lazy))
+        )
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_warnings_in_workers_are_errors(client: Any, da: Any) -> None:

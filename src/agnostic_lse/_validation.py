@@ -64,6 +64,7 @@ def by_blocks(method: Method) -> Method:
     return cast(Method, of_samples)
 
 
+@quiet  # the workers call it, later
 def _of_rows(method: Any, estimator: Any, args: Any, options: Any, rows: Array) -> Any:
     with threads.alone():
         return method(estimator, rows, *args, **options)
