@@ -196,9 +196,9 @@ def wait_for_all(cluster: Any, dead: str) -> None:
     )
 
 
-def roundoffs(x: Any, y: Any) -> float:
+def roundoffs(client: Client, x: Any, y: Any) -> float:
     """Return how many units of roundoff the logarithm of a sum is off."""
-    entries = x.compute(scheduler="synchronous").tolist()
+    entries = undisturbed(client, x).tolist()
     size = reference.conditioned_size(entries)
     return reference.roundoffs(y, reference.log_sum(entries), size, str(x.dtype))
 
@@ -223,7 +223,7 @@ def kill_rounds(cluster: Any, client: Client, rounds: int) -> bool:
         share = (number + 1) / (rounds + 1)
         run = disturbed(cluster, client, y, share, kill(client))
         right &= show(f"round {number + 1}, {dtype}, killed", run, expected)
-        off = roundoffs(source(number, dtype, seconds=0.0), run.result)
+        off = roundoffs(client, source(number, dtype, seconds=0.0), run.result)
         print(f"  {off:.2f} units of roundoff from the exact value", flush=True)
         right &= off <= 4
         wait_for_all(cluster, run.worker)
