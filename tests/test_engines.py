@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -505,3 +506,29 @@ class TestTiles:
             function(x, axis=1)
             function(x[:, ::-1], axis=1)
         np.testing.assert_array_equal(x, before)
+
+
+LIMITED = """
+import resource, sys
+import numpy as np, agnostic_lse
+limit = int(sys.argv[1])
+x = np.zeros(2**21, np.float32)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(agnostic_lse.logsumexp(x), agnostic_lse._engines.host.kernels() is not None)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux counts as it does")
+@pytest.mark.parametrize("limit", [400_000_000, 550_000_000])
+def test_numba_is_left_alone_where_address_space_is_short(limit: int) -> None:
+    """Where there is not enough of it, what Numba loads tries again for ever."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "4"}
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env=environment,
+    )
+    assert done.stdout.split() == [str(np.float32(21 * math.log(2))), "False"]

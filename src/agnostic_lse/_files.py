@@ -28,7 +28,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ._accumulator import LogSumExpAccumulator
-from ._engines.choice import kernels
+from ._engines import host
 from ._namespace import reduced_axes
 from ._reductions import logsumexp
 
@@ -43,9 +43,6 @@ BLOCK = 2**23
 LEAST_TERMS = 32
 # More numbers than these are for a file, not for a terminal.
 MOST_PRINTED = 4096
-# What Numba needs to load, to compile (less, where it has done so before) and to run, as measured:
-# 265 MB with, and 310 without, what it has compiled before.
-_FOR_NUMBA = 310_000_000
 # From <malloc.h>
 _M_ARENA_MAX = -8
 
@@ -75,9 +72,9 @@ def reduce(
                 "printed: name a file for them by --out."
             )
         target = None if out is None else _target(out, stream)
-        engines = contextlib.nullcontext() if _saved_address_space() else kernels("off")
+        _save_address_space()
         # The thread must have ended before the file is closed.
-        with engines, _progress(source.bytes, quiet) as advance, ThreadPoolExecutor(1) as reader:
+        with _progress(source.bytes, quiet) as advance, ThreadPoolExecutor(1) as reader:
             sums = _sums(stream, source, axes, reader, advance)
             if target is None:
                 return _lines(sums, shape, source)
@@ -488,32 +485,15 @@ def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _saved_address_space() -> bool:
-    """Take less address space where it is limited, and tell whether there is enough for Numba.
+def _save_address_space() -> None:
+    """Take less address space where it is limited, so that more often there is enough for Numba.
 
-    Numba loads SciPy's OpenBLAS, which nothing here calls: of its own threads, each wants 32 MiB,
-    and where there is not enough it tries again for ever. An arena of glibc's takes 64 MiB for each
-    thread, and its stack another 8.
+    Numba loads SciPy's OpenBLAS, which nothing here calls: of its own threads, each wants 32 MiB.
+    An arena of glibc's takes 64 MiB for each thread, and its stack another 8.
     """
-    limit = _address_space_limit()
-    if limit is None or "numba" in sys.modules:
-        return True
+    if host.address_space_limit() is None:
+        return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     threading.stack_size(2**19)
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return False  # what is taken already is not known
-    taken = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    return limit - taken - 2 * BLOCK >= _FOR_NUMBA
-
-
-def _address_space_limit() -> int | None:
-    """Return how many bytes of address space the process may have, or None if all it wants."""
-    try:
-        import resource  # only Unix has it
-    except ImportError:
-        return None
-    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if soft == resource.RLIM_INFINITY else soft

@@ -10,7 +10,10 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,13 +34,47 @@ _LEAST_COLUMNS = 16
 _FOLDED = 256
 
 
+# Bytes of address space that Numba needs to load, to compile and to run, as measured: 265 MB where
+# it has compiled before, and 310 MB where it has not.
+_FOR_NUMBA = 330_000_000
+# Numba loads SciPy's OpenBLAS, of whose threads each wants so many, and a stack beside; and where
+# there are not enough OpenBLAS tries again for ever.
+_FOR_A_THREAD = 40 * 2**20
+
+
 @functools.cache
 def kernels() -> Any:
     """Return the module of compiled functions, or None where Numba cannot be imported."""
+    if not _has_room():
+        return None
     try:
         return importlib.import_module("._compiled", __package__)
     except ImportError:
         return None
+
+
+def _has_room() -> bool:
+    """Tell whether there is address space for Numba, where that is limited."""
+    limit = address_space_limit()
+    if limit is None or "numba" in sys.modules:
+        return True
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return False  # what is taken already is not known
+    taken = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    number = os.environ.get("OPENBLAS_NUM_THREADS", "")
+    others = (int(number) if number.isdecimal() else os.cpu_count() or 1) - 1
+    return limit - taken >= _FOR_NUMBA + others * _FOR_A_THREAD
+
+
+def address_space_limit() -> int | None:
+    """Return how many bytes of address space the process may have, or None if all it wants."""
+    try:
+        import resource  # only Unix has it
+    except ImportError:
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def lift(x: Any, axes: tuple[int, ...]) -> State | None:
