@@ -368,6 +368,13 @@ class TestEstimators:
             loss = log_loss(in_chunks(y, 7), log_p, labels=model.classes_)
         close(loss.compute(), log_loss(y, log_proba(model, X)), 1e-14)
 
+    def test_log_loss_of_an_unknown_label(self) -> None:
+        log_p = in_chunks(np.log(np.full((2, 2), 0.5)), (1, 2))
+        y = in_chunks(np.asarray([0, 7]), 1)
+        assert np.isnan(log_loss(y, log_p, labels=[0, 1]).compute())
+        weights = in_chunks(np.asarray([1.0, 0.0]), 1)
+        close(log_loss(y, log_p, labels=[0, 1], sample_weight=weights).compute(), math.log(2))
+
     def test_refusals(self) -> None:
         X, y = data()
         model = LogisticRegression().fit(X, y)

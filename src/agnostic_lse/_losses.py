@@ -68,7 +68,8 @@ def log_loss(y_true: Any, log_proba: Any, *, sample_weight: Any = None, labels: 
         If the exponentials of a row do not sum to 1, as those of probabilities or scores do not;
         if shapes or labels do not fit each other, there are fewer than two labels, or a weight is
         negative, nan or infinite or all of them are 0. Entries that are not known yet, in Dask
-        arrays and while JAX traces, are not looked at.
+        arrays and while JAX traces, are not looked at, and of a label that is none of `labels` the
+        loss is nan.
     TypeError
         If an argument is of a kind that it cannot be, such as complex, sparse or masked.
 
@@ -208,6 +209,8 @@ def _loss(y_true: Any, log_proba: Any, sample_weight: Any, classes: Any) -> Any:
     else:
         # Of a row with nan, nan is left.
         log_true = xp.sum(xp.where(true | xp.isnan(log_proba), log_proba, 0.0), axis=1)
+    if is_unread(true):  # so that no label could be refused
+        log_true = xp.where(xp.any(true, axis=1), log_true, xp.nan)
     loss = _mean(xp, -xp.astype(log_true, weights.dtype), weights)
     lazy = any(map(is_unread, (log_proba, true, weights)))
     return finished(xp, loss, dtype) if lazy else float(constant(loss))
