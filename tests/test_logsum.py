@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from typing import Any
 
@@ -184,6 +186,18 @@ def test_value_is_exact(dtype: str, data: st.DataObject) -> None:
         actual = _logsum.value(NUMPY, state)[0].item()
     terms = values.tolist()
     assert roundoffs(actual, log_sum(terms), conditioned_size(terms), dtype) <= 4
+
+
+@pytest.mark.parametrize("places", itertools.product(range(6), repeat=3))
+def test_merging_all_is_merging_pairs(places: tuple[int, ...]) -> None:
+    values = [-INF, INF, math.nan, 1.7e308, 0.0, -40.0]
+    parts = [lift([values[place], 0.5 * values[place]]) for place in places]
+    stacked = State(*(np.stack(of) for of in list(zip(*parts, strict=True))[:2]))
+    with np.errstate(all="ignore"):
+        one = _logsum.merge_all(NUMPY, stacked)
+        other = functools.reduce(functools.partial(_logsum.merge, NUMPY), parts)
+    for ours, theirs in zip(one[:2], other[:2], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-15, atol=1e-300)
 
 
 class TestTotal:

@@ -184,6 +184,20 @@ def merge(xp: Namespace, one: State, other: State) -> State:
     return State(top.peak, (upper + scale * lower) + scale * left, top.sign)
 
 
+def merge_all(xp: Namespace, states: State) -> State:
+    """Return the state of sums of positive terms together, which are stacked along a first axis.
+
+    Their peaks are terms of a sum, too: lifted at once, they take fewer steps than pairs do.
+    """
+    peaks, rests, _ = states
+    peak, rest, _ = lift(xp, peaks, (0,))
+    tie = peaks == peak
+    scale = xp.where(tie, 1.0, exp_relative(xp, peaks, peak))
+    scale = xp.where((peaks == -xp.inf) | ((peak == xp.inf) & ~tie), 0.0, scale)
+    rest = rest + total(xp, scale * rests, (0,))
+    return State(peak[0, ...], rest[0, ...])
+
+
 def largest_of_two(xp: Namespace, one: State, other: State) -> tuple[State, Array, Array | float]:
     """Return the largest term of two sums, without a rest, and what it leaves of the other's peak.
 

@@ -107,6 +107,8 @@ def read_value(dtype: DType, xp: Namespace, parts: tiles.Results, axes: tuple[in
 
 
 def _merged_blocks(xp: Namespace, parts: tiles.Results) -> tiles.Results:
+    if parts[2] is None:
+        return _logsum.merge_all(xp, State(*parts))
     return tiles.tree(xp, parts, functools.partial(_merged_pair, xp))
 
 

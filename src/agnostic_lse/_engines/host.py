@@ -276,7 +276,7 @@ def _lift(x: Any) -> State:
         full, piece = _cut(x)
         done = full * piece
         states = _lift(_pieces(x, full, piece))
-    state = State(*tiles.tree(np, states, merged))
+    state = _logsum.merge_all(np, states)
     return _logsum.merge(np, state, _lift(x[..., done:])) if done < n else state
 
 
