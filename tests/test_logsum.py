@@ -188,7 +188,7 @@ def test_value_is_exact(dtype: str, data: st.DataObject) -> None:
     assert roundoffs(actual, log_sum(terms), conditioned_size(terms), dtype) <= 4
 
 
-@pytest.mark.parametrize("places", itertools.product(range(6), repeat=3))
+@pytest.mark.parametrize("places", list(itertools.product(range(6), repeat=3)))
 def test_merging_all_is_merging_pairs(places: tuple[int, ...]) -> None:
     values = [-INF, INF, math.nan, 1.7e308, 0.0, -40.0]
     parts = [lift([values[place], 0.5 * values[place]]) for place in places]
