@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import array_api_compat as compat
 
 from .._namespace import Array, DType, Namespace, quiet
 from . import choice, threads, tiles
+
+# An array as large has kernels for host memory serve its small blocks, too: it repays the loading
+# of them, by 0.4 seconds in each process that has a part of it.
+_LARGE = 2**24
 
 Parts = tuple[Array | None, ...]
 Lift = Callable[..., Parts]
@@ -52,7 +57,7 @@ def reduced(
     first: Any = arrays[0]
     dtype = first.dtype if dtype is None else dtype
     one = all(array is None for array in arrays[1:])
-    lift = functools.partial(_lifted, choice.of_context(), lift, len(arrays))
+    lift = functools.partial(_lifted, _kernels(first), lift, len(arrays))
     return da.reduction(
         first if one else _together(arrays),
         chunk=lift,
@@ -88,7 +93,7 @@ def mapped_with(function: Callable[..., Array], x: Array, parts: Array, dtype: D
 
     places = tuple(range(x.ndim))
     return da.blockwise(
-        functools.partial(_mapped, choice.of_context(), function),
+        functools.partial(_mapped, _kernels(x), function),
         places,
         x,
         places,
@@ -114,13 +119,29 @@ def mapped(function: Callable[..., Array], x: Array, dtype: DType) -> Array:
     """Return ``function(xp, block)`` of the blocks of an array."""
     import dask.array as da  # loaded already, since the array is its own
 
-    function = functools.partial(_mapped, choice.of_context(), function)
+    function = functools.partial(_mapped, _kernels(x), function)
     return da.map_blocks(function, x, dtype=dtype, meta=_meta(x, dtype, x.ndim))
 
 
 def is_whole(x: Array, axes: tuple[int, ...]) -> bool:
     """Tell whether no block ends within the axes."""
     return all(x.numblocks[axis] == 1 for axis in axes)
+
+
+def _kernels(x: Array) -> tuple[str | None, bool]:
+    """Return what tasks need to choose their kernels by.
+
+    That is what was chosen where the graph was made, and whether the array is a large one.
+    """
+    return choice.of_context(), bool(x.size >= _LARGE)  # which nan is not
+
+
+def _within(kernels: tuple[str | None, bool], xp: Namespace) -> AbstractContextManager[None]:
+    """Choose the kernels for a block of a namespace."""
+    kind, large = kernels
+    if kind is None and large and compat.is_numpy_namespace(xp) and choice.chosen() == "auto":
+        kind = "host"
+    return choice.within(kind)
 
 
 def _meta(like: Array, dtype: DType, ndim: int) -> Array:
@@ -155,7 +176,7 @@ def _tuple(there: tuple[bool, ...], *blocks: Array) -> Parts:
 
 @quiet
 def _lifted(
-    kernels: str | None,
+    kernels: tuple[str | None, bool],
     lift: Lift,
     count: int,
     block: Any,
@@ -169,7 +190,7 @@ def _lifted(
     xp = compat.array_namespace(blocks[0])
     # A block without axes may be a number of NumPy's.
     blocks = tuple(None if block is None else xp.asarray(block) for block in blocks)
-    with choice.within(kernels), threads.alone():
+    with _within(kernels, xp), threads.alone():
         return lift(xp, *blocks, axis)
 
 
@@ -207,8 +228,11 @@ def _namespace_of(parts: Parts) -> Namespace:
 
 @quiet
 def _mapped(
-    kernels: str | None, function: Callable[..., Array], block: Array, *parts: Parts
+    kernels: tuple[str | None, bool],
+    function: Callable[..., Array],
+    block: Array,
+    *parts: Parts,
 ) -> Array:
     xp = compat.array_namespace(block)
-    with choice.within(kernels), threads.alone():
+    with _within(kernels, xp), threads.alone():
         return function(xp, block, *parts)
