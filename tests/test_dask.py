@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections import Counter
@@ -10,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.multioutput import MultiOutputClassifier
@@ -171,6 +174,17 @@ class TestChunks:
         x = numbers(6, 4)
         empty = in_chunks(x, ((0, 2, 0, 4, 0), (4, 0)))
         close(function(empty, axis=axis), function(x, axis=axis), 1e-14)
+
+    def test_of_no_length_beside_one(self) -> None:
+        """A block of length 0 must not be broadcast against one of length 1."""
+        x = in_chunks(np.zeros(1), 1)
+        there = in_chunks(np.asarray([True]), ((1, 0),))
+        np.testing.assert_array_equal(softmax(x, where=there).compute(), [1.0])
+        assert logsumexp(x, where=there).compute() == 0
+        nothing = da.concatenate([da.zeros((0, 3))] * 2)
+        for axis in (None, 0, 1):
+            out = logsumexp(nothing, axis=axis, b=da.ones((0, 3))).compute()
+            np.testing.assert_array_equal(out, logsumexp(np.empty((0, 3)), axis=axis))
 
     @each_reduction
     @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
@@ -353,6 +367,36 @@ class TestEstimators:
             out = log_proba(model, in_chunks(X, (10, 3)))
         for ours, theirs in zip(out, log_proba(model, X), strict=True):
             np.testing.assert_array_equal(ours.compute(), theirs)
+
+    def test_estimators_are_kept_as_they_are(self) -> None:
+        X, y = data()
+        transformer, model = LogSoftmaxTransformer(2.0), LogisticRegression(C=1e-3).fit(X, y)
+        lazy = in_chunks(X, (7, 3))
+        scores, log_p = transformer.transform(lazy), log_proba(model, lazy)
+        wanted = transformer.transform(X), log_proba(model, X)
+        transformer.set_params(temperature=5.0)
+        model.set_params(C=100.0).fit(X, y)
+        np.testing.assert_array_equal(scores.compute(), wanted[0])
+        np.testing.assert_array_equal(log_p.compute(), wanted[1])
+
+    def test_configuration_of_scikit_learn_goes_along(self) -> None:
+        lazy = in_chunks(np.asarray([[0.0, NAN], [1.0, 2.0]]), 1)
+        with config_context(assume_finite=True):
+            out = LogSoftmaxTransformer().fit_transform(lazy)
+        assert np.isnan(out.compute(scheduler="threads")[0]).all()
+
+    def test_lazy_containers_are_refused(self) -> None:
+        xr = available_package("xarray")
+        X, y = data()
+        model = LogisticRegression().fit(X, y)
+        lazy = xr.DataArray(in_chunks(X, (7, 3)), dims=("row", "column"))
+        for use in (functools.partial(log_proba, model), LogProbabilityClassifier(model).fit(X, y)):
+            with pytest.raises(TypeError, match=r"^X is a lazy DataArray"):
+                getattr(use, "predict_log_proba", use)(lazy)
+
+    def test_unfitted(self) -> None:
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            log_proba(LogisticRegression(), in_chunks(np.ones((4, 2)), 2))
 
     def test_chunks_of_no_rows(self) -> None:
         X, y = data()

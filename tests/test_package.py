@@ -31,6 +31,7 @@ LAYERS = (
     "_groups",
     "__init__",
     "_accumulator",
+    "_checkpoints",
     "_running",
     "_reductions",
     "_products",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import copy
 import math
 import operator
 import threading
@@ -12,11 +12,19 @@ from typing import Any, NamedTuple
 import array_api_compat as compat
 import numpy as np
 
+from ._checkpoints import (
+    FORMAT,
+    Checkpoint,
+    as_numbers,
+    from_numbers,
+    named_device,
+    named_namespace,
+    nothing_like,
+)
 from ._namespace import (
     Array,
     Namespace,
     arguments,
-    as_complex,
     broadcast,
     dtype_name,
     is_complex,
@@ -24,7 +32,6 @@ from ._namespace import (
     quiet,
     real_dtype,
     reduced_axes,
-    to_host,
     working,
 )
 from ._reductions import Axis
@@ -67,9 +74,6 @@ class _Held(NamedTuple):
 
 
 _HELD = "the accumulator"
-_WHAT = "agnostic_lse.LogSumExpAccumulator"
-# What `to_dict` may name, and so `from_dict` import
-_NAMESPACES = ("numpy", "cupy", "torch", "jax.numpy", "dask.array", "array_api_strict")
 
 
 class LogSumExpAccumulator:
@@ -344,7 +348,7 @@ class LogSumExpAccumulator:
         held = self._held
         shape = self._known_shape()
         data = {
-            "format": _WHAT,
+            "format": FORMAT,
             "shape": None if shape is None else list(shape),
             "shape_was_given": self._declared is not None,
         }
@@ -356,8 +360,8 @@ class LogSumExpAccumulator:
             "namespace": namespace_name(held.xp),
             "device": str(compat.device(held.like)),
             "dtype": dtype_name(held.like.dtype),
-            "total": _as_numbers(held.total),
-            "mass": None if held.mass is None else _as_numbers(held.mass),
+            "total": as_numbers(held.total),
+            "mass": None if held.mass is None else as_numbers(held.mass),
         }
 
     @classmethod
@@ -385,53 +389,37 @@ class LogSumExpAccumulator:
         TypeError
             If `data` is no mapping.
         ValueError
-            If it is not what `to_dict` returns, or if its device is not there.
+            If it is not what `to_dict` returns, or if its namespace, device or dtype is not there.
         """
         if not isinstance(data, Mapping):
             raise TypeError(
                 f"data is a {type(data).__name__}, but a dict was expected: pass what to_dict "
                 "returned."
             )
-        if data.get("format") != _WHAT:
-            raise ValueError(
-                f"data has the format {data.get('format')!r}, but {_WHAT!r} was expected: pass "
-                "what to_dict returned."
-            )
-        try:
-            return cls._restored(data, xp, device)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"data lacks what to_dict writes, or has something else in its place ({error!r}): "
-                "pass what to_dict returned."
-            ) from error
-
-    @classmethod
-    def _restored(
-        cls, data: Mapping[str, Any], xp: Namespace | None, device: Any
-    ) -> LogSumExpAccumulator:
-        shape = data["shape"]
-        out = cls(shape if data["shape_was_given"] else None)
-        if "total" not in data:
+        kept = Checkpoint(data)
+        out = cls(kept.shape if data["shape_was_given"] else None)
+        if kept.is_empty:
             return out
         if xp is None:
-            xp = _named_namespace(data["namespace"])
-            device = _named_device(xp, data["device"]) if device is None else device
-        # A bare module such as torch stands for its wrapper, which follows the standard.
-        xp = compat.array_namespace(xp.asarray(0.0))
-        like = xp.empty(0, dtype=_named_dtype(xp, data["dtype"]), device=device)
+            xp = named_namespace(data["namespace"])
+            device = named_device(xp, data["device"]) if device is None else device
+        xp = arguments(xp, number=0.0)[0]  # the wrapper that follows the standard
+        like = nothing_like(xp, data["dtype"], device)
         dtype = real_dtype(xp, working(xp, like, like.dtype).dtype)
 
-        def sum_of(numbers: Mapping[str, Any]) -> RunningSum:
-            given = (numbers[name] for name in RunningSum._fields)
-            return RunningSum(*(_from_numbers(xp, part, shape, dtype, device) for part in given))
+        def sum_of(name: str) -> RunningSum:
+            parts = kept.sum_of(name).values()
+            return RunningSum(
+                *(from_numbers(xp, part, kept.shape, dtype, device) for part in parts)
+            )
 
         out._held = _Held(
             like,
-            tuple(shape),
-            sum_of(data["total"]),
-            None if data["mass"] is None else sum_of(data["mass"]),
-            int(data["count"]),
-            int(data["count_without_weights"]),
+            kept.shape,
+            sum_of("total"),
+            None if data["mass"] is None else sum_of("mass"),
+            data["count"],
+            data["count_without_weights"],
         )
         return out
 
@@ -449,6 +437,10 @@ class LogSumExpAccumulator:
             return f"LogSumExpAccumulator({what}, value={self.value()})"
         kind = f"{namespace_name(held.xp)} {dtype_name(held.like.dtype)}"
         return f"LogSumExpAccumulator({what}, {kind})"
+
+    def __deepcopy__(self, _: dict[int, Any]) -> LogSumExpAccumulator:
+        """Return a copy, which may share what is never changed, only replaced."""
+        return copy.copy(self)
 
     def __getstate__(self) -> tuple[tuple[int, ...] | None, _Held | None]:
         """Return what a copy needs: all but the lock."""
@@ -468,64 +460,3 @@ def _as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     if any(length < 0 for length in lengths):
         raise ValueError(f"shape must be a tuple of lengths, but {shape!r} was given.")
     return lengths
-
-
-def _as_numbers(of: RunningSum) -> dict[str, Any]:
-    """Return the parts as lists, in the order of ``reshape(x, -1)``."""
-
-    def numbers(host: Any) -> list[Any]:
-        exact = host.dtype.itemsize <= np.dtype(np.float64).itemsize
-        return [x if exact and math.isfinite(x) else str(x) for x in host.reshape(-1).tolist()]
-
-    def part(array: Array | None) -> Any:
-        if array is None:
-            return None
-        host = to_host(array)
-        if np.iscomplexobj(host):
-            return {"real": numbers(host.real), "imag": numbers(host.imag)}
-        return numbers(host)
-
-    return {name: part(array) for name, array in zip(RunningSum._fields, of, strict=True)}
-
-
-def _from_numbers(xp: Namespace, numbers: Any, shape: Any, dtype: Any, device: Any) -> Array | None:
-    """Return the array that `_as_numbers` has made lists of."""
-    if numbers is None:
-        return None
-    host = np.dtype(dtype_name(dtype))
-
-    def array(numbers: Sequence[Any]) -> Array:
-        values = np.asarray([host.type(x) for x in numbers], dtype=host)
-        return xp.asarray(np.reshape(values, tuple(shape)), device=device)
-
-    if isinstance(numbers, Mapping):
-        return as_complex(xp, array(numbers["real"]), array(numbers["imag"]))
-    return array(numbers)
-
-
-def _named_namespace(name: str) -> Namespace:
-    if name not in _NAMESPACES:
-        raise ValueError(
-            f"data comes from the namespace {name!r}, but one of {', '.join(_NAMESPACES)} was "
-            "expected: name another by xp."
-        )
-    return compat.array_namespace(importlib.import_module(name).asarray(0.0))
-
-
-def _named_device(xp: Namespace, name: str) -> Any:
-    """Return the device of this name, or None if it is the default one."""
-    if str(compat.device(xp.empty(0))) == name:
-        return None
-    devices = xp.__array_namespace_info__().devices()
-    for device in devices:
-        if str(device) == name:
-            return device
-    raise ValueError(
-        f"data comes from the device {name!r}, but {namespace_name(xp)} has "
-        f"{', '.join(map(str, devices))} here: name one by device."
-    )
-
-
-def _named_dtype(xp: Namespace, name: str) -> Any:
-    # NumPy's bfloat16 comes from elsewhere, and is known by name once it is imported.
-    return getattr(xp, name) if hasattr(xp, name) else np.dtype(name)

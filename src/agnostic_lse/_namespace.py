@@ -142,13 +142,9 @@ def refuse_containers(name: str, value: Any) -> None:
                     f"{name} is a {type(value).__name__} of arrays ({type(entry).__name__}), which "
                     "would become a NumPy array: stack them first."
                 )
+    refuse_lazy(name, value)
     if compat.is_dask_array(value):
         value = value._meta  # an array of the kind of its blocks
-    elif _is_lazy(value):
-        raise TypeError(
-            f"{name} is a lazy {type(value).__name__}, which would be computed as a whole: pass "
-            "its Dask array, such as that of .data or .to_dask_array()."
-        )
     if isinstance(value, np.ma.MaskedArray) or type(value).__name__ == "MaskedTensor":
         raise TypeError(
             f"{name} is a masked array, whose mask would be dropped: fill it with what masked "
@@ -170,10 +166,14 @@ def refuse_containers(name: str, value: Any) -> None:
         )
 
 
-def _is_lazy(value: Any) -> bool:
-    """Tell whether something holds a graph of Dask's, as what xarray calls a DataArray may."""
+def refuse_lazy(name: str, value: Any) -> None:
+    """Refuse what holds a graph of Dask's but is no array, as what xarray calls a DataArray may."""
     graph = getattr(value, "__dask_graph__", None)
-    return callable(graph) and graph() is not None
+    if callable(graph) and not compat.is_dask_array(value) and graph() is not None:
+        raise TypeError(
+            f"{name} is a lazy {type(value).__name__}, which would be computed as a whole: pass "
+            "its Dask array, such as that of .data or .to_dask_array()."
+        )
 
 
 def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
@@ -226,6 +226,8 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     kind = type(value).__name__
     if isinstance(value, np.ndarray):
         array = np.asarray(value)  # a subclass such as numpy.matrix changes what shapes mean
+    elif compat.is_dask_array(value):
+        array = _with_one_block_of_little(value)
     elif _is_array(value):
         array = value
     else:
@@ -257,6 +259,19 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
             "it to a dtype of 16 bits or more, 64 for complex numbers."
         )
     raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
+
+
+def _with_one_block_of_little(array: Array) -> Array:
+    """Return a Dask array in one block along each axis of length 0 or 1.
+
+    Empty blocks beside that of length 1 would each be broadcast, too.
+    """
+    few = {
+        axis: -1
+        for axis, (length, blocks) in enumerate(zip(array.shape, array.numblocks, strict=True))
+        if length <= 1 and blocks > 1  # which unknown lengths are not
+    }
+    return array.rechunk(few) if few else array
 
 
 def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array]) -> Array:

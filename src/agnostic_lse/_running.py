@@ -58,7 +58,8 @@ class RunningSum(NamedTuple):
         rest, lost = _two_sum(ours * self.rest, theirs * other.rest)
         rest, more = _two_sum(rest, _relative(xp, low, base) * left)
         lost = (lost + more) + (ours * self.lost + theirs * other.lost)
-        return RunningSum(peak, sign, base, rest, lost)
+        # Else what is lost would grow, and lose digits of its own.
+        return RunningSum(peak, sign, base, *_two_sum(rest, lost))
 
 
 def _relative(xp: Namespace, x: Array, base: Array) -> Array:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import array_api_compat as compat
 import numpy as np
-from sklearn import get_config
+from sklearn import config_context, get_config
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
 from ._engines import threads
@@ -20,6 +22,7 @@ from ._namespace import (
     is_complex,
     quiet,
     refuse_containers,
+    refuse_lazy,
     to_host,
 )
 
@@ -30,14 +33,18 @@ def by_blocks(method: Method) -> Method:
     """Let a function of an estimator and samples take a Dask array too, lazily, block by block.
 
     Each block of rows is given as the array that it is. What comes of one, a row of zeros tells.
+    The estimator is kept as it is now, lest the answer depend on what becomes of it later.
     """
 
     @functools.wraps(method)
     def of_samples(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
         if not compat.is_dask_array(X):
+            refuse_lazy("X", X)
             return method(estimator, X, *args, **options)
         refuse_containers("X", X)
-        of_rows = functools.partial(_of_rows, method, estimator, args, options)
+        estimator = copy.deepcopy(estimator)
+        finite = get_config()["assume_finite"]
+        of_rows = functools.partial(_of_rows, method, estimator, args, options, finite)
         if X.ndim != 2:
             raise ValueError(
                 f"X has shape {X.shape}, but two dimensions were expected: pass a row for each "
@@ -47,10 +54,13 @@ def by_blocks(method: Method) -> Method:
         row = compat.array_namespace(X._meta).zeros((1, X.shape[1]), dtype=X.dtype)
         try:
             of_row = of_rows(row)
+        except NotFittedError:
+            raise
         except ValueError as error:
             raise ValueError(
-                f"A row of zeros, given to learn what becomes of X, was refused by "
-                f"{type(estimator).__name__} ({error}): map the blocks yourself, by X.map_blocks."
+                "A row of zeros, given to learn what becomes of X, was refused by "
+                f"{type(estimator).__name__} ({error}): pass what it was fitted for, or map the "
+                "blocks yourself, by X.map_blocks."
             ) from error
         from dask.delayed import delayed  # whose package is loaded, since the array is its own
 
@@ -65,8 +75,10 @@ def by_blocks(method: Method) -> Method:
 
 
 @quiet  # the workers call it, later
-def _of_rows(method: Any, estimator: Any, args: Any, options: Any, rows: Array) -> Any:
-    with threads.alone():
+def _of_rows(
+    method: Any, estimator: Any, args: Any, options: Any, finite: bool, rows: Array
+) -> Any:
+    with threads.alone(), config_context(assume_finite=finite):
         return method(estimator, rows, *args, **options)
 
 
