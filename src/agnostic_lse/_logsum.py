@@ -190,10 +190,11 @@ def merge_all(xp: Namespace, states: State) -> State:
     Their peaks are terms of a sum, too: lifted at once, they take fewer steps than pairs do.
     """
     peaks, rests, _ = states
-    peak, rest, _ = lift(xp, peaks, (0,))
-    tie = peaks == peak
-    scale = xp.where(tie, 1.0, exp_relative(xp, peaks, peak))
-    scale = xp.where((peaks == -xp.inf) | ((peak == xp.inf) & ~tie), 0.0, scale)
+    peak = highest(xp, peaks, (0,))
+    scale = exp_relative(xp, peaks, peak)
+    rest = rest_of(xp, peak, scale, (0,))
+    # Nothing below counts beside an infinite peak, nor does the largest number, its stand-in.
+    scale = xp.where(xp.isinf(peak), xp.astype(peaks == peak, rests.dtype), scale)
     rest = rest + total(xp, scale * rests, (0,))
     return State(peak[0, ...], rest[0, ...])
 

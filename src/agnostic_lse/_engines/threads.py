@@ -53,6 +53,11 @@ def run(task: Callable[[int], None], count: int) -> None:
     The caller works too, so that nothing waits for a thread that others keep busy. If a call fails,
     or the user interrupts, no other begins, and those that have begun are waited for.
     """
+    wanted = min(number_of_threads(), count) - 1 if count > 1 else 0
+    if wanted == 0:
+        for number in range(count):
+            task(number)
+        return
     numbers, stopped = itertools.count(), threading.Event()
     taking = threading.Lock()
 
@@ -69,7 +74,6 @@ def run(task: Callable[[int], None], count: int) -> None:
                 raise
 
     helpers: list[Future[None]] = []
-    wanted = min(number_of_threads(), count) - 1 if count > 1 else 0
     try:
         # No thread can be started any more when the interpreter exits.
         with contextlib.suppress(RuntimeError):
