@@ -34,9 +34,9 @@ _LEAST_COLUMNS = 16
 _FOLDED = 256
 
 
-# Bytes of address space that Numba needs to load, to compile and to run, as measured: 265 MB where
-# it has compiled before, and 310 MB where it has not.
-_FOR_NUMBA = 330_000_000
+# Bytes of address space that Numba needs to load, to compile and to run, where LLVM would end the
+# process if there were fewer: 295 MB failed and 300 did, with nothing compiled before.
+_FOR_NUMBA = 305_000_000
 # Numba loads SciPy's OpenBLAS, of whose threads each wants so many, and a stack beside; and where
 # there are not enough OpenBLAS tries again for ever.
 _FOR_A_THREAD = 40 * 2**20
