@@ -77,15 +77,19 @@ def of_a_term(x: Any, repeats: int) -> float:
     return seconds / len(part)
 
 
-def of_a_task(repeats: int, chunks: int, scheduler: Any) -> float:
-    """Return the seconds of a task in which there is next to nothing to do."""
-    lazy = logsumexp(da.ones(chunks, chunks=1))
-    tasks = len(dict(lazy.__dask_graph__()))
-    return least(lambda: lazy.compute(scheduler=scheduler), repeats) / tasks
+def of_a_task(x: Any, repeats: int, term: float) -> float:
+    """Return the seconds of a task on threads beside its terms, in chunks of `BLOCK`.
+
+    There they wait for each other's Python, so that empty ones would say too little.
+    """
+    part = x[: min(len(x), 1000 * BLOCK)]
+    lazy = logsumexp(da.from_array(part, chunks=BLOCK))
+    seconds = least(lazy.compute, repeats) - len(part) * term / len(processors())
+    return seconds / len(dict(lazy.__dask_graph__()))
 
 
 def on_a_cluster(repeats: int, chunks: int) -> float:
-    """Return the same where tasks go through a scheduler of their own, to three processes."""
+    """Return the seconds of an empty task that a scheduler of its own gives to three processes."""
     from distributed import Client, LocalCluster
 
     with (
@@ -93,7 +97,9 @@ def on_a_cluster(repeats: int, chunks: int) -> float:
         LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
-        return of_a_task(repeats, chunks, client)
+        lazy = logsumexp(da.ones(chunks, chunks=1))
+        seconds = least(lambda: lazy.compute(scheduler=client), repeats)
+        return seconds / len(dict(lazy.__dask_graph__()))
 
 
 def of_a_state(slots: int) -> dict[str, Any]:
@@ -170,7 +176,8 @@ def whole_sums(x: Any, repeats: int, term: float, task: float) -> list[dict[str,
 def measure(count: int, repeats: int) -> dict[str, Any]:
     """Return all of it."""
     x, exact = entries(count)
-    term, task = of_a_term(x, repeats), of_a_task(repeats, 5000, "threads")
+    term = of_a_term(x, repeats)
+    task = of_a_task(x, repeats, term)
     return environment(
         entries=count,
         exact=exact,

@@ -100,6 +100,9 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
     ``predict_log_proba`` if scikit-learn did not write it, or by the logarithm of their
     ``predict_proba``.
 
+    Of a Dask array the result is one too, lazily, block of rows by block. It is that of the
+    classifier as it was at the call, and what it looks like a row of zeros tells.
+
     Examples
     --------
     >>> import numpy as np

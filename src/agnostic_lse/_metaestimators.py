@@ -167,7 +167,8 @@ class LogProbabilityClassifier(ClassifierMixin, _AroundOne):  # type: ignore[mis
     -----
     `predict`, `decision_function` and `score` are those of the classifier inside;
     `predict_log_proba` is `log_proba` of it, and `predict_proba` its exponential. Parameters of
-    `fit` go to the classifier, under scikit-learn's metadata routing those that it asks for.
+    `fit` go to the classifier, under scikit-learn's metadata routing those that it asks for. Of a
+    Dask array, predictions are lazy, block of rows by block.
 
     Examples
     --------
@@ -345,7 +346,8 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     A class that is missing among the samples which a classifier has seen has probability 0 for it,
     and features of -inf, unless there is some smoothing. Where samples belong together in groups,
     `cv` may be a list of splits, as ``list(GroupKFold(5).split(X, y, groups))`` is. A frozen
-    classifier is the same for all folds, and nothing is out of fold then.
+    classifier is the same for all folds, and nothing is out of fold then. Of a Dask array,
+    `transform` is lazy, block of rows by block.
 
     Examples
     --------
@@ -567,7 +569,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
 
     in which every classifier has a veto: where one says 0, so does the pool [1]_. A sample for
     which every class has one has no class probabilities: its row is -inf, and the first class is
-    predicted.
+    predicted. Of a Dask array, predictions are lazy, block of rows by block.
 
     References
     ----------

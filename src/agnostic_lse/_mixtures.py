@@ -71,6 +71,8 @@ def log_responsibilities(mixture: Any, X: Any) -> Any:
     For a `BayesianGaussianMixture` the logarithms of weights and determinants are their
     expectations, as in its own `predict_proba`.
 
+    Of a Dask array the result is one too, lazily, as of `log_proba`.
+
     The difference from the mean is taken first. scikit-learn expands the square, or multiplies
     first, and loses digits where the means are far from 0 relative to the spread: all of them, in
     the end. Of ``covariance_type="tied"`` the squares themselves are taken from each other before
