@@ -53,12 +53,13 @@ def written(text: str, results: Results) -> str:
 def _constants(results: Results) -> list[str]:
     states = ", ".join(f"{s['bytes']:,} ({s['pickled']:,})" for s in results["states"])
     slots = ", ".join(f"{s['slots']:,}" for s in results["states"])
+    on_threads = digits(results["seconds_of_a_task"] * 1e6)
     on_a_cluster = digits(results["seconds_of_a_task_on_a_cluster"] * 1e6)
     return [
         "| | |",
         "|---|---|",
         f"| t, a term | {digits(results['seconds_of_a_term'] * 1e9)} ns |",
-        f"| s, a task on threads, beside its terms | {digits(results['seconds_of_a_task'] * 1e6)} us |",
+        f"| s, a task on threads, beside its terms | {on_threads} us |",
         f"| s, a task on a cluster of three processes, empty | {on_a_cluster} us |",
         f"| bytes of a state (of its pickle) of {slots} sums | {states} |",
         "",
@@ -81,6 +82,7 @@ def _errors(results: Results) -> list[str]:
 
 
 def _times(results: Results) -> list[str]:
+    off = max(abs(math.log(e["seconds"] / e["foretold"])) for e in results["sums"])
     rows = [
         [
             f"{e['chunks']:,}",
@@ -97,6 +99,8 @@ def _times(results: Results) -> list[str]:
         *table(
             ["chunks", "tasks", "tasks, foretold", "seconds on threads", "seconds, foretold"], rows
         ),
+        f"The time is foretold within a factor of {math.exp(off):.1f}.",
+        "",
     ]
 
 
@@ -144,7 +148,7 @@ def _extended(results: Results) -> list[str]:
                 _duration(numbers * 4 / workers / 1e9),
                 _duration(numbers * term / workers),
                 _duration(tasks(chunks) * task),
-                f"{16 * chunks * SPLIT / (SPLIT - 1) / 1e6:,.3g} MB",
+                f"{176 * chunks * SPLIT / (SPLIT - 1) / 1e6:,.3g} MB",
                 f"{error:.2f}",
             ]
         )

@@ -18,7 +18,8 @@ from agnostic_lse import logsumexp
 
 UNIT = np.finfo(np.float64).eps / 2
 SHAPE, CHUNKS = (4_000, 1_000), (200, 250)
-# What logsumexp itself takes while it sums a block of 0.4 MB, of which a plan cannot know
+# What logsumexp itself takes while it sums a block of 0.4 MB, of which a plan cannot know. In a
+# real job what Python and its packages take, some 100 MB or more, belongs to it too.
 OWN = 4 * 8 * 200 * 250
 
 

@@ -244,7 +244,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda _: None, "(No such file or directory), but a .npy file on a disk was"),
     "a directory": (Path.mkdir, "(Is a directory), but a .npy file on a disk was expected"),
     "a pipe": (os.mkfifo, "(Is a pipe or a device, which cannot be sought), but"),
-    "empty": (with_bytes(b""), "is no .npy file, but a .npy file was expected"),
+    "empty": (with_bytes(b""), "is empty, but a .npy file was expected"),
     "text": (with_bytes(b"1, 2, 3\n"), "is no .npy file, but a .npy file was expected"),
     "npz": (a_zip, "is a .npz archive, but a .npy file was expected"),
     "version": (with_bytes(b"\x93NUMPY\x09\x00" + bytes(99)), "format is version 9.0, not 1, 2"),
@@ -302,6 +302,12 @@ class TestErrors:
         assert main(["reduce", str(path), "--axis", axis]) == 2
         self.assert_said(capsys, sentence, "")
 
+    def test_axis_without_any(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = saved(tmp_path, np.zeros((2, 3)))
+        with pytest.raises(SystemExit, match="2"):
+            main(["reduce", str(path), "--axis", "--"])
+        assert "--axis: expected one argument" in capsys.readouterr().err
+
     def test_axis_of_a_number(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = saved(tmp_path, np.float64(3))
         assert main(["reduce", str(path), "--axis", "0"]) == 2
@@ -327,6 +333,8 @@ class TestErrors:
             ("numbers.npy/out.npy", "is no directory: make it, or name another"),
             (".", "a file that can be written was expected"),
             ("/dev/null", "a file that can be written was expected"),
+            ("/dev/stdout", "which is no name of a file"),
+            ("/proc/self/fd/1", "which is no name of a file"),
         ],
     )
     def test_out(
@@ -443,6 +451,18 @@ def said(run: Any) -> str:
     return text
 
 
+def as_module(arguments: list[str], stdout: Any) -> Any:
+    """Start the command as users do, whose output Python keeps until there is more of it."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "agnostic_lse", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
 def of_zeros(path: Path, rows: int, columns: int) -> Path:
     """Make a file that takes no room on the disk."""
     text = header((rows, columns), "<f4")
@@ -472,6 +492,18 @@ class TestProcess:
         assert set(tmp_path.iterdir()) == {path, out}
         assert out.read_text() == "old"
 
+    @pytest.mark.parametrize("delay", [0.15, 0.3, 0.4, 0.5, 0.7])
+    def test_ended_at_any_moment(self, delay: float, tmp_path: Path) -> None:
+        """While Numba is loaded, say, which takes some of this time and calls back into Python."""
+        path = of_zeros(tmp_path / "zeros.npy", 10**8, 1000)
+        run = command(path, "--axis", "0", "--out", str(tmp_path / "out.npy"))
+        time.sleep(delay)
+        run.send_signal(signal.SIGTERM)
+        # Before there is anything to tidy, the signal ends the process by itself.
+        assert run.wait(20) in (143, -signal.SIGTERM)
+        run.communicate()
+        assert set(tmp_path.iterdir()) == {path}
+
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
     @pytest.mark.parametrize("limit", [300_000_000, 500_000_000])
     def test_file_larger_than_memory(self, limit: int, tmp_path: Path) -> None:
@@ -496,6 +528,29 @@ class TestProcess:
         )
         assert run.stdout == "4.248354255291589e-18\n"
         assert run.stderr == ""
+
+    @pytest.mark.parametrize("arguments", [["reduce", "FILE"], ["--help"], ["--version"], []])
+    def test_output_that_nobody_reads(self, arguments: list[str], tmp_path: Path) -> None:
+        path = saved(tmp_path, np.zeros(3))
+        reader, writer = os.pipe()
+        os.close(reader)
+        run = as_module([str(path) if x == "FILE" else x for x in arguments], stdout=writer)
+        os.close(writer)
+        assert (run.wait(60), said(run)) == (141, "")
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+    def test_output_that_is_full(self, tmp_path: Path) -> None:
+        with Path("/dev/full").open("w") as full:
+            run = as_module(["reduce", str(saved(tmp_path, np.zeros(3)))], stdout=full)
+        assert run.wait(60) == 1
+        assert said(run) == "Standard output cannot be written (No space left on device).\n"
+
+    def test_permissions_stay(self, tmp_path: Path) -> None:
+        out = tmp_path / "out.npy"
+        out.write_text("old")
+        out.chmod(0o600)
+        assert main(["reduce", str(saved(tmp_path, np.zeros(3))), "--out", str(out)]) == 0
+        assert out.stat().st_mode & 0o777 == 0o600
 
     def test_no_handler_stays(self, tmp_path: Path) -> None:
         before = signal.getsignal(signal.SIGTERM)

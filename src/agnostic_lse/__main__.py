@@ -26,8 +26,8 @@ examples:
       along two axes
 
 exit status: 0 if all is well, 2 for wrong arguments or a file that is no array of numbers, 1 if
-reading or writing fails, 130 after Ctrl-C and 143 after SIGTERM. A file of results is there as a
-whole or not at all.
+reading or writing fails, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP. A file of
+results is there as a whole or not at all.
 """
 
 
@@ -51,16 +51,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"where to draw the picture, a {_either(FORMATS)} file (default: %(default)s)",
     )
     _add_reduce(commands)
-    options = parser.parse_args(_with_axes(sys.argv[1:] if arguments is None else arguments))
+    try:
+        try:
+            return _run(parser, _with_axes(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, and not on the way out, where nobody could tell of it
+    except BrokenPipeError:
+        # The reader, such as head, has had enough.
+        _drop_output()
+        return 141  # as shells count a program that wrote to a closed pipe
+    except OSError as error:
+        _drop_output()
+        return _failed(f"Standard output cannot be written ({error.strerror}).", status=1)
+
+
+def _drop_output() -> None:
+    """Have what Python flushes on its way out go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
+    options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
         return 2
-    try:
-        return _demo(options.out) if options.command == "demo" else _reduce(options)
-    except BrokenPipeError:
-        # The reader, such as head, has had enough: what Python flushes on its way out goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141  # as shells count a program that wrote to a closed pipe
+    return _demo(options.out) if options.command == "demo" else _reduce(options)
 
 
 def _add_reduce(commands: Any) -> None:
@@ -92,7 +108,7 @@ def _with_axes(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with --axis and its value as one, since -2,-1 looks like an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--axis":
+        if joined and joined[-1] == "--axis" and argument != "--":
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)
@@ -114,6 +130,8 @@ def _reduce(options: argparse.Namespace) -> int:
         return _failed("There is not enough memory: allow the process more.", status=1)
     except KeyboardInterrupt:
         return _failed("Interrupted, and nothing was written.", status=130)
+    if lines and sys.stdout is None:
+        return _failed("Standard output is closed: name a file by --out.", status=1)
     for line in lines:
         print(line)
     return 0

@@ -62,7 +62,7 @@ def reduce(
     path: Path, axis: str | None, keepdims: bool, out: Path | None, quiet: bool
 ) -> list[str]:
     """Write the log-sum-exp of a file along axes to another, or return it as lines of text."""
-    with _opened(path) as stream, _ended_by_signals():
+    with _opened(path) as stream, _noted_signals() as end_if_asked:
         source = _Source.of(stream, path)
         axes = _axes(axis, source)
         shape = _shape_without(source.shape, axes, keepdims)
@@ -74,7 +74,12 @@ def reduce(
         target = None if out is None else _target(out, stream)
         _save_address_space()
         # The thread must have ended before the file is closed.
-        with _progress(source.bytes, quiet) as advance, ThreadPoolExecutor(1) as reader:
+        with _progress(source.bytes, quiet) as show, ThreadPoolExecutor(1) as reader:
+
+            def advance(done: int) -> None:
+                show(done)
+                end_if_asked()
+
             sums = _sums(stream, source, axes, reader, advance)
             if target is None:
                 return _lines(sums, shape, source)
@@ -98,6 +103,7 @@ class _Source(NamedTuple):
         magic = stream.read(len(_MAGIC))
         if magic != _MAGIC:
             came = "a .npz archive" if magic.startswith(_ZIP) else "no .npy file"
+            came = came if magic else "empty"
             raise Problem(
                 f"{path} is {came}, but a .npy file was expected: save one array by numpy.save."
             )
@@ -398,6 +404,8 @@ def _write(
 
 def _target(out: Path, stream: BinaryIO) -> Path:
     """Return the file to write, behind all links, and refuse one that must not be replaced."""
+    if str(out.absolute()).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        raise Problem(f"--out is {out}, which is no name of a file: name one, or leave --out out.")
     target = Path(os.path.realpath(out))
     if not target.parent.is_dir():
         raise Problem(
@@ -429,6 +437,8 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
         try:
             with file:
                 yield file
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             temporary.replace(target)
         except OSError as error:
             raise Problem(
@@ -441,27 +451,40 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Leave by way of an exception where a signal would end the process, so that all is tidied."""
+def _noted_signals() -> Iterator[Callable[[], None]]:
+    """Give what to call between blocks, which leaves if a signal has asked to since.
+
+    An exception out of the signal itself could come anywhere: in a call back from compiled code,
+    which swallows it, or in the midst of a lock. A second signal does what it does by default.
+    """
+    came: list[int] = []
+
+    def end_if_asked() -> None:
+        if came and came[0] == signal.SIGINT:
+            raise KeyboardInterrupt
+        if came:
+            raise SystemExit(128 + came[0])  # as shells count it
+
     if threading.current_thread() is not threading.main_thread():
-        yield  # elsewhere no signals come, and none can be awaited
+        yield end_if_asked  # elsewhere no signals come, and none can be awaited
         return
-
-    def leave(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a second one must not cut the tidying short
-        raise SystemExit(128 + number)  # as shells count it
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [getattr(signal, name) for name in names]
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     # Whoever started the process may want it to go on, as nohup does.
-    taken = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, leave)
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in defaults}
+
+    def note(number: int, _: object) -> None:
+        came.append(number)
+        signal.signal(number, before[number])
+
+    for number in before:
+        signal.signal(number, note)
     try:
-        yield
+        yield end_if_asked
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
