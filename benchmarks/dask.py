@@ -37,7 +37,6 @@ from benchmarks.measure import (
     environment,
     fastest,
     processors,
-    save,
 )
 
 Axis = int | None
@@ -232,10 +231,7 @@ def main() -> None:
     options = parser.parse_args()
     results = measure(options.quick)
     print("\n".join(report.dask_section(results)))
-    if options.out or not options.quick:
-        save(results, options.out or RESULTS / "dask.json")
-    if not (options.out or options.quick):
-        report.write(RESULTS / "speed.json")
+    report.keep(results, "dask", options)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from benchmarks.measure import (
     environment,
     fastest,
     nanoseconds_each,
-    save,
 )
 from benchmarks.speed import DTYPES, QUICK_SHAPES, SHAPES
 
@@ -224,10 +223,7 @@ def main() -> None:
     print("\n".join(report.gpu_section(results)))
     for name, why in results["left_out"].items():
         print(f"left out: {name}: {why}")
-    if options.out or not options.quick:
-        save(results, options.out or RESULTS / "gpu.json")
-    if not (options.out or options.quick):
-        report.write(RESULTS / "speed.json")
+    report.keep(results, "gpu", options)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 import agnostic_lse
 from benchmarks import report
 from benchmarks.contenders import OFF, OURS, WITHIN
-from benchmarks.measure import RESULTS, Progress, environment, free_memory, save
+from benchmarks.measure import RESULTS, Progress, environment, free_memory
 
 Axis = int | None
 ALONG = ("logsumexp", "logmeanexp", "softmax", "log_softmax", "logcumsumexp")
@@ -137,10 +137,7 @@ def main() -> None:
     os.environ.pop("AGNOSTIC_LSE_KERNELS", None)
     results = measure(options.quick)
     print("\n".join(report.memory_section(results)))
-    if options.out or not options.quick:
-        save(results, options.out or RESULTS / "memory.json")
-    if not (options.out or options.quick):
-        report.write(RESULTS / "speed.json")
+    report.keep(results, "memory", options)
 
 
 if __name__ == "__main__":

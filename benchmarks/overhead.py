@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.contenders import FUNCTIONS, OFF, OURS, ways
-from benchmarks.measure import RESULTS, Effort, environment, fastest, save
+from benchmarks.measure import RESULTS, Effort, environment, fastest
 from benchmarks.speed import numbers
 
 COMPARED = (OURS, OFF, "scipy", "numpy, three lines")
@@ -86,10 +86,7 @@ def main() -> None:
     options = parser.parse_args()
     results = measure(options.quick)
     print("\n".join(report.overhead_section(results)))
-    if options.out or not options.quick:
-        save(results, options.out or RESULTS / "overhead.json")
-    if not (options.out or options.quick):
-        report.write(RESULTS / "speed.json")
+    report.keep(results, "overhead", options)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measure import RESULTS, save
 
 Entry = dict[str, Any]
 Results = dict[str, Any]
@@ -613,3 +616,11 @@ def write(path: Path) -> None:
     draw_sizes(results).savefig(SIZES_PICTURE, dpi=120)
     README.write_text(written(README.read_text(), results))
     print(f"{PAGE.name}, {PICTURE.name}, {SIZES_PICTURE.name} and {README.name} written")
+
+
+def keep(results: Results, name: str, options: Namespace) -> None:
+    """Save results where the options say, and by default write the page that shows them."""
+    if options.out or not options.quick:
+        save(results, options.out or RESULTS / f"{name}.json")
+    if not (options.out or options.quick):
+        write(RESULTS / "speed.json")

@@ -20,7 +20,7 @@ from agnostic_lse import LogSumExpAccumulator, logmeanexp, logsumexp
 from agnostic_lse._checkpoints import FORMAT
 from agnostic_lse._logsum import State
 from agnostic_lse._running import RunningSum
-from tests.backends import Backend, make_array, to_numpy
+from tests.backends import Backend, available_package, make_array, to_numpy
 from tests.reference import conditioned_size, log_sum, roundoffs
 
 INF, NAN = math.inf, math.nan
@@ -257,7 +257,7 @@ class TestRefusals:
 
     def test_another_namespace(self, library: Backend, array: Any) -> None:
         if library.is_numpy:
-            strict = pytest.importorskip("array_api_strict", reason="array-api-strict is missing")
+            strict = available_package("array_api_strict")
             other = strict.asarray([1.0])
         else:
             other = np.asarray([1.0])
@@ -269,7 +269,7 @@ class TestRefusals:
             seen.merge(of_batches(other))
 
     def test_another_device(self) -> None:
-        strict = pytest.importorskip("array_api_strict", reason="array-api-strict is missing")
+        strict = available_package("array_api_strict")
         seen = of_batches(strict.asarray([1.0]))
         other = strict.asarray([1.0], device=strict.Device("device1"))
         with pytest.raises(ValueError, match=r"^All arrays must lie on one device"):
@@ -348,13 +348,13 @@ class TestRefusals:
         data = of_batches([1.0]).to_dict()
         with pytest.raises(TypeError, match=r"^xp is a str, but an array namespace"):
             LogSumExpAccumulator.from_dict(data, xp="torch")
-        strict = pytest.importorskip("array_api_strict", reason="array-api-strict is missing")
+        strict = available_package("array_api_strict")
         halves = of_batches(np.asarray([1.0], np.float16)).to_dict()
         with pytest.raises(ValueError, match=r"^data has the dtype float16, but array_api_strict"):
             LogSumExpAccumulator.from_dict(halves, xp=strict)
 
     def test_digits_that_jax_has_not(self) -> None:
-        jax = pytest.importorskip("jax", reason="JAX is not installed")
+        jax = available_package("jax")
         data = of_batches([1e300]).to_dict()
         with jax.enable_x64(False), pytest.raises(ValueError, match=r"^data has the dtype float64"):
             LogSumExpAccumulator.from_dict(data, xp=jax.numpy)
@@ -364,7 +364,7 @@ class TestRefusals:
             hash(LogSumExpAccumulator())
 
     def test_unknown_lengths(self) -> None:
-        da = pytest.importorskip("dask.array", reason="Dask is not installed")
+        da = available_package("dask.array")
         x = da.from_array(np.arange(6.0), chunks=2)
         with pytest.raises(ValueError, match=r"compute_chunk_sizes\(\) first\.$"):
             LogSumExpAccumulator().update(x[x > 1])
@@ -445,7 +445,7 @@ class TestCopies:
 
 
 def test_laziness() -> None:
-    dask = pytest.importorskip("dask", reason="Dask is not installed")
+    dask = available_package("dask")
     batch = make_array(Backend.DASK, Backend.DASK.namespace(), [1.0, 2.0, 3.0])
 
     def refuse(*_: Any, **__: Any) -> None:
@@ -459,7 +459,7 @@ def test_laziness() -> None:
 
 
 def test_derivatives_go_through() -> None:
-    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    jax = available_package("jax")
 
     def value(x: Any) -> Any:
         return of_batches(x[:2], x[2:]).value()
@@ -470,7 +470,7 @@ def test_derivatives_go_through() -> None:
 
 
 def test_derivatives_of_torch_go_through_copies() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = available_package("torch")
     x = torch.asarray([0.5, 2.0, 1.0], requires_grad=True)
     seen = of_batches(x)
     copy.deepcopy(seen).value().backward()

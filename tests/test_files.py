@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from agnostic_lse import _files, logsumexp
 from agnostic_lse.__main__ import main
+from tests.backends import available_package
 
 SHAPES = ((), (1,), (7,), (5, 6), (6, 1, 4), (3, 4, 5), (40, 3), (3, 40), (2, 3, 1, 2, 3))
 EMPTY = ((0,), (0, 3), (3, 0), (4, 0, 2))
@@ -434,6 +435,7 @@ def command(path: Path, *options: str, before: str = "", env: Any = None) -> Any
 import resource, sys
 {f"resource.setrlimit(resource.{before})" if before else ""}
 from agnostic_lse.__main__ import main
+from tests.backends import available_package
 sys.exit(main(["reduce", *sys.argv[1:]]))
 """
     return subprocess.Popen(
@@ -562,7 +564,7 @@ class TestProgress:
     def test_knows_its_end(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pytest.importorskip("tqdm")
+        available_package("tqdm")
         path = saved(tmp_path, np.zeros((1000, 16)))
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         assert main(["reduce", str(path)]) == 0

@@ -17,7 +17,7 @@ import scipy.sparse
 import agnostic_lse
 from agnostic_lse import log_softmax, logmeanexp, logsumexp, softmax
 from agnostic_lse._namespace import constant
-from tests.backends import Backend, available, to_numpy
+from tests.backends import Backend, available, available_package, to_numpy
 from tests.capabilities import SETTINGS
 
 Function = Callable[..., Any]
@@ -673,8 +673,8 @@ def test_two_dtypes_in_either_order(order: tuple[str, str]) -> None:
 
 
 def test_lazy_containers_are_refused() -> None:
-    dask = pytest.importorskip("dask", reason="Dask is not installed")
-    xr = pytest.importorskip("xarray", reason="xarray is not installed")
+    dask = available_package("dask")
+    xr = available_package("xarray")
     lazy = xr.DataArray(dask.array.ones((4, 2), chunks=2), dims=("x", "y"))
     with pytest.raises(TypeError, match=r"^a is a lazy DataArray, .* of \.data or \.to_dask"):
         logsumexp(lazy)

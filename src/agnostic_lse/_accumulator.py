@@ -214,7 +214,7 @@ class LogSumExpAccumulator:
         given: dict[str, Any] = {"a": a, "b": b, _HELD: held.like if held else None}
         xp, _, (a, b, _), _ = arguments(None, optional=("b", _HELD), **given)
         # What is held already must not widen the arithmetic of a batch of fewer digits.
-        dtype = arguments(xp, optional=("b",), a=a, b=b)[1]
+        dtype = arguments(None, optional=("b",), a=a, b=b)[1]
         a = working(xp, a, dtype)
         if b is not None:
             a, b = broadcast(xp, a=a, b=working(xp, b, dtype))

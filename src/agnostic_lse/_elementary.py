@@ -17,7 +17,7 @@ from collections.abc import Callable
 import array_api_compat as compat
 import numpy as np
 
-from ._namespace import Array, Namespace, constant, exact_dtype
+from ._namespace import Array, Namespace, constant, exact_dtype, settled
 
 
 def exp(xp: Namespace, x: Array) -> Array:
@@ -27,6 +27,13 @@ def exp(xp: Namespace, x: Array) -> Array:
     long in float64.
     """
     return _in_exact_dtype(xp, xp.exp, x)
+
+
+def two_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return a sum and what rounding took from it, by Knuth's two-sum."""
+    rounded = settled(x + y)
+    turned = settled(rounded - x)
+    return rounded, (x - settled(rounded - turned)) + (y - turned)
 
 
 # From where on, the centre c, log(1 + c) in float64, and what that lacks of it

@@ -12,7 +12,7 @@ import array_api_compat as compat
 import numpy as np
 
 from . import _engines, _logsum
-from ._elementary import exp, expm1, log1p
+from ._elementary import exp, expm1, log1p, two_sum
 from ._engines import tiles
 from ._logsum import State
 from ._namespace import (
@@ -29,7 +29,6 @@ from ._namespace import (
     real_dtype,
     real_working,
     reduced_axes,
-    settled,
     working,
 )
 
@@ -571,9 +570,7 @@ def _scaled(xp: Namespace, x: Array, peak: Array) -> Array:
     difference, base = _logsum.relative(xp, x, peak), _logsum.finite_base(xp, peak)
     # Far below there is nothing to round, and infinities, which differ by nan, may not enter.
     entry = xp.where(xp.abs(difference) < 1000, constant(x), base)
-    rounded = settled(entry - base)
-    turned = settled(rounded - entry)
-    lost = (entry - settled(rounded - turned)) - (base + turned)  # all of it: Knuth's two-sum
+    _, lost = two_sum(entry, -base)
     scaled = exp(xp, difference)
     return scaled + xp.where(lost == 0, 0.0, scaled) * lost
 

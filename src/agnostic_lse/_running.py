@@ -11,9 +11,9 @@ import array_api_compat as compat
 import numpy as np
 
 from . import _engines, _logsum
-from ._elementary import exp
+from ._elementary import exp, two_sum
 from ._logsum import State
-from ._namespace import Array, DType, Namespace, finished, is_complex, settled, working
+from ._namespace import Array, DType, Namespace, finished, is_complex, working
 from ._reductions import log_mean_of, signed_result
 
 
@@ -55,24 +55,17 @@ class RunningSum(NamedTuple):
         for kept in (other.base, self.base):
             base = xp.where((kept == peak) | (peak - kept < 1), kept, base)
         ours, theirs = _relative(xp, self.base, base), _relative(xp, other.base, base)
-        rest, lost = _two_sum(ours * self.rest, theirs * other.rest)
-        rest, more = _two_sum(rest, _relative(xp, low, base) * left)
+        rest, lost = two_sum(ours * self.rest, theirs * other.rest)
+        rest, more = two_sum(rest, _relative(xp, low, base) * left)
         lost = (lost + more) + (ours * self.lost + theirs * other.lost)
         # Else what is lost would grow, and lose digits of its own.
-        return RunningSum(peak, sign, base, *_two_sum(rest, lost))
+        return RunningSum(peak, sign, base, *two_sum(rest, lost))
 
 
 def _relative(xp: Namespace, x: Array, base: Array) -> Array:
     """Return exp(x - base), where infinities of one sign differ by 0, and -inf counts for 0."""
     scale = xp.where(x == base, 1.0, exp(xp, x - base))
     return xp.where(x == -xp.inf, 0.0, scale)
-
-
-def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
-    """Return a sum and what rounding took from it, by Knuth's two-sum."""
-    rounded = settled(x + y)
-    turned = settled(rounded - x)
-    return rounded, (x - settled(rounded - turned)) + (y - turned)
 
 
 def running_sum(xp: Namespace, a: Array, b: Array | None, axes: tuple[int, ...]) -> RunningSum:

@@ -62,7 +62,7 @@ def _state_without_host(
 
 
 def _by_tiles(function: Callable[..., State], arrays: tiles.Arrays, axes: tuple[int, ...]) -> State:
-    return State(*tiles.reduced(function, arrays, axes, host.merged))
+    return State(*tiles.reduced(function, arrays, axes, functools.partial(_merged_pair, np)))
 
 
 def sum_of_blocks(

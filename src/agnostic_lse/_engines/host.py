@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from .. import _logsum
 from .._logsum import State
-from . import threads, tiles
+from . import threads
 
 # How many entries a thread takes at once: 2**17 take 50 microseconds, handing them over 5.
 _PART = 2**17
@@ -133,11 +133,6 @@ def values(peak: Any, rest: Any) -> Any:
     write = functools.partial(kernels().values, *map(_flat, (peak, rest, out)))
     threads.run(lambda i: write(i * _PART, min((i + 1) * _PART, out.size)), -(-out.size // _PART))
     return out
-
-
-def merged(one: tiles.Results, other: tiles.Results) -> State:
-    """Merge two states that come as tuples."""
-    return _logsum.merge(np, State(*one), State(*other))
 
 
 def _transposed(x: Any, axes: tuple[int, ...]) -> tuple[Any, tuple[int, ...], Any]:
