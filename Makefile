@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo test test-oldest lint accuracy bench bench-gpu clean
+.PHONY: demo test test-oldest lint docs accuracy bench bench-gpu clean
 
 demo: $(READY)
 	@$(call notice,its line of the demo is)
@@ -24,6 +25,11 @@ test-oldest:
 	$(VENV)-oldest/bin/python -m pytest -n auto tests/test_sklearn.py tests/test_classifiers.py \
 	  tests/test_metaestimators.py tests/test_losses.py tests/test_mixtures.py \
 	  -k 'not TestOtherPackages'
+
+# Builds the site in docs/_build/html, each warning an error; docs/site.py then follows its links.
+docs: $(READY_DOCS)
+	$(BIN)/sphinx-build -W --keep-going -j auto -b html docs docs/_build/html
+	$(BIN)/python docs/site.py docs/_build/html
 
 # Measures the largest errors beside those of other libraries, in half an hour and 8 GB of memory.
 accuracy: $(READY)
@@ -53,7 +59,12 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
 	@touch $@
 
+$(READY_DOCS): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
+	rm -rf docs/_build docs/gallery docs/reference/generated docs/reference/backreferences
 	rm -rf $(VENV) $(VENV)-oldest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 notice = $(BIN)/python -c 'import torch' 2>/dev/null || \

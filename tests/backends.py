@@ -154,6 +154,13 @@ def lacking(reason: str) -> NoReturn:
     pytest.skip(reason, allow_module_level=True)
 
 
+def needed(*packages: str) -> None:
+    """Skip the test if a package is missing, without importing any here."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            lacking(f"{package} is not installed: the extra test or engines has it")
+
+
 class ReadOnlyNumPy(ModuleType):
     """NumPy, making arrays that cannot be written to."""
 

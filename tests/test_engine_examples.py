@@ -5,7 +5,6 @@ So nothing that an engine starts, warns of or shuts down reaches the other tests
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,16 +14,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.killed import EXAMPLES, Killed, uninterrupted
-from tests.backends import lacking
+from tests.backends import lacking, needed
 
 ROOT = Path(__file__).parents[1]
-
-
-def needed(*packages: str) -> None:
-    """Skip the test if a package is missing, without importing any here."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            lacking(f"{package} is not installed: the extra test or engines has it")
 
 
 def output(folder: Path, *command: str) -> str:

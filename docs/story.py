@@ -1,0 +1,99 @@
+"""The landing page's picture: which log-probabilities survive a softmax of two scores."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import scipy.special
+from sklearn.linear_model import LogisticRegression
+
+from agnostic_lse import log_softmax, logexpm1
+
+Method = Callable[[np.ndarray[Any, Any]], Any]
+
+# Of Okabe and Ito's palette, which the colour-blind can tell apart
+ORANGE, BLUE = "#D55E00", "#56B4E9"
+# Magnitudes of log p, from nearly certain to nearly impossible, four to a decade
+MAGNITUDES = 10.0 ** np.arange(-323, 308, 0.25)
+MODEL = LogisticRegression(C=np.inf).fit([[-1.0], [1.0], [-1.0], [1.0]], [0, 1, 1, 0])
+MODEL.coef_[:], MODEL.intercept_[:] = 1, 0  # so that a sample is its log-odds
+
+
+def logistic(scores: np.ndarray[Any, Any]) -> Any:
+    """Ask scikit-learn's regression, of which these are a sample's scores."""
+    return MODEL.predict_log_proba([scores[:1]])[0, ::-1]
+
+
+def naive(scores: np.ndarray[Any, Any]) -> Any:
+    """Write it as a textbook does."""
+    return np.log(np.exp(scores) / np.exp(scores).sum())
+
+
+METHODS: dict[str, Method] = {
+    "log(exp(x) / sum(exp(x)))": naive,
+    "scikit-learn, predict_log_proba": lambda scores: MODEL.predict_log_proba([scores[:1]])[
+        0, ::-1
+    ],
+    "scipy.special.log_softmax": scipy.special.log_softmax,
+    "agnostic_lse.log_softmax": log_softmax,
+}
+
+
+def survives(method: Method, magnitude: float) -> bool:
+    """Tell whether a log-probability of this magnitude comes out within a percent."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if magnitude < 1:  # of the likelier class, log p = -log(1 + exp(-t))
+            likely = method(np.asarray([-float(logexpm1(magnitude)), 0.0]))[0]
+            return bool(abs(likely + magnitude) <= 0.01 * magnitude)
+        return bool(
+            abs(method(np.asarray([magnitude, 0.0]))[1] + magnitude) <= 0.01 * magnitude + 0.4
+        )
+
+
+def bars(method: Method) -> tuple[float, float]:
+    """Return the decades between which everything survives."""
+    kept = [np.log10(m) for m in MAGNITUDES if survives(method, float(m))]
+    return min(kept), max(kept)
+
+
+def draw(ink: str) -> None:
+    """Draw a bar for each method, in the ink of the theme."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.7), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes.patch.set_alpha(0)
+    for row, (name, method) in enumerate(reversed(METHODS.items())):
+        low, high = bars(method)
+        ours = name.startswith("agnostic_lse")
+        axes.barh(row, high - low, left=low, height=0.34, color=BLUE if ours else ORANGE)
+        axes.text(-323, row + 0.27, name, color=ink, fontsize=10.5, family="monospace", va="bottom")
+    ticks = [-323, -200, -100, 0, 100, 200, 308]
+    axes.set_xticks(ticks, [rf"$10^{{{t}}}$" if t else "1" for t in ticks], color=ink, fontsize=10)
+    axes.set_xlim(-330, 312)
+    axes.set_ylim(-0.4, len(METHODS) - 0.15)
+    axes.set_yticks([])
+    axes.set_xlabel(
+        r"$-\log p$:  nearly certain $\longleftarrow\longrightarrow$ nearly impossible",
+        color=ink,
+        fontsize=11,
+    )
+    axes.set_title(
+        "The log-probabilities that survive, in float64", color=ink, loc="left", fontsize=12
+    )
+    axes.tick_params(color=ink)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(ink)
+
+
+def light() -> None:
+    """Draw it for a light page."""
+    draw("#222832")
+
+
+def dark() -> None:
+    """Draw it for a dark page."""
+    draw("#ced6dd")
