@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo test test-oldest lint docs accuracy bench bench-gpu clean
+.PHONY: demo test test-oldest lint docs docs-browser accuracy bench bench-gpu clean
 
 demo: $(READY)
 	@$(call notice,its line of the demo is)
@@ -26,10 +26,15 @@ test-oldest:
 	  tests/test_metaestimators.py tests/test_losses.py tests/test_mixtures.py \
 	  -k 'not TestOtherPackages'
 
-# Builds the site in docs/_build/html, each warning an error; docs/site.py then follows its links.
+# Builds the site in docs/_build/html, each warning an error; docs/site_links.py then follows its links.
 docs: $(READY_DOCS)
 	$(BIN)/sphinx-build -W --keep-going -j auto -b html docs docs/_build/html
-	$(BIN)/python docs/site.py docs/_build/html
+	$(BIN)/python docs/site_links.py docs/_build/html
+
+# Opens every page of it in Chromium, which must be installed, and makes pictures of some.
+docs-browser: docs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/python docs/browser.py docs/_build/html docs/_build/pictures
 
 # Measures the largest errors beside those of other libraries, in half an hour and 8 GB of memory.
 accuracy: $(READY)

@@ -63,7 +63,7 @@ def bars(method: Method) -> tuple[float, float]:
 
 def draw(ink: str) -> None:
     """Draw a bar for each method, in the ink of the theme."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.7), layout="constrained")
+    figure, axes = plt.subplots(figsize=(5.2, 3.5), layout="constrained")
     figure.patch.set_alpha(0)
     axes.patch.set_alpha(0)
     for row, (name, method) in enumerate(reversed(METHODS.items())):

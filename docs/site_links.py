@@ -1,4 +1,4 @@
-"""Follow each link that stays in the built site: ``python docs/site.py docs/_build/html``."""
+"""Follow each link that stays in the built site: ``python docs/site_links.py docs/_build/html``."""
 
 from __future__ import annotations
 
@@ -31,9 +31,14 @@ class Page(HTMLParser):
             self.links += [size.split()[0] for size in sizes if size.strip()]
 
 
+def pages_of(site: Path) -> list[Page]:
+    """Return the site's pages, without the theme's templates."""
+    return [Page(path) for path in site.rglob("*.html") if "_static" not in path.parts]
+
+
 def dead_links(site: Path) -> Iterator[tuple[str, str]]:
     """Yield the pages and their links that lead nowhere."""
-    pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
+    pages = {page.path.resolve(): page for page in pages_of(site)}
     for here, page in pages.items():
         for link in page.links:
             address, anchor = urldefrag(link)
@@ -52,7 +57,7 @@ def main(site: Path) -> int:
     dead = list(dead_links(site))
     for page, link in dead:
         print(f"{page}: {link} leads nowhere")
-    pages = [Page(path) for path in site.rglob("*.html")]
+    pages = pages_of(site)
     links = sum(len(page.links) for page in pages)
     elsewhere = {link for page in pages for link in page.links if urlsplit(link).netloc}
     print(
