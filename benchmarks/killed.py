@@ -1,7 +1,8 @@
 """Kill and resume a program with checkpoints: ``python -m benchmarks.killed --rounds 50``.
 
-Each round starts examples/checkpoint.py, kills it at a random moment and starts it again, until it
-comes to its end. What it prints then must be what it prints when nobody kills it, to the last bit.
+Each round starts the example checkpoint.py, kills it at a random moment and starts it again, until
+it comes to its end. What it prints then must be what it prints when nobody kills it, to the last
+bit.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "larger_than_memory"
 # From then on a round is left to end: a busy machine may not come from one checkpoint to the next.
 MOST_KILLS = 8
 # Of the time that all batches take, how much a program is given at most, so that most are killed

@@ -216,7 +216,7 @@ def test_tasks_share_one_estimator(da: Any) -> None:
 
 def test_example() -> None:
     available_package("distributed")
-    script = ROOT / "examples" / "scoring_out_of_core.py"
+    script = ROOT / "examples" / "larger_than_memory" / "scoring_out_of_core.py"
     run = subprocess.run(
         [sys.executable, script, "--rows", "200000"],
         capture_output=True,

@@ -81,7 +81,7 @@ def test_every_engine_has_a_section_and_an_example() -> None:
         *("checkpoint", "cubed_bounded_memory", "mpi_reduce", "ray_aggregation"),
         *("spark_aggregation", "xarray_dimension", "zarr_and_hdf5"),
     ):
-        assert f"(../examples/{name}.py)" in page
+        assert f"(../examples/larger_than_memory/{name}.py)" in page
         assert (EXAMPLES / f"{name}.py").exists()
 
 

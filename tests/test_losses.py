@@ -497,5 +497,7 @@ class TestScorer:
 
 
 def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "examples" / "mislabelled_digits.py"), run_name="__main__")
+    runpy.run_path(
+        str(ROOT / "examples" / "classifiers" / "mislabelled_digits.py"), run_name="__main__"
+    )
     assert "8 of the 10 wrong labels" in capsys.readouterr().out

@@ -303,7 +303,7 @@ class TestLogProbabilityTransformer:
 
 
 def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "examples" / "stacking.py"), run_name="__main__")
+    runpy.run_path(str(ROOT / "examples" / "classifiers" / "stacking.py"), run_name="__main__")
     losses = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:]]
     assert losses[0] < losses[1]
 

@@ -264,7 +264,9 @@ class TestRefusals:
 
 
 def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "examples" / "mixture_responsibilities.py"), run_name="__main__")
+    runpy.run_path(
+        str(ROOT / "examples" / "classifiers" / "mixture_responsibilities.py"), run_name="__main__"
+    )
     out = capsys.readouterr().out
     assert "-inf" in out
     assert len(out.splitlines()) == 6

@@ -149,7 +149,7 @@ def _wrapped(model: Pipeline) -> LogProbabilityClassifier:
 def _example_classifier() -> Any:
     """Return the classifier of ``examples/``, which a wheel carries inside the package."""
     here = Path(__file__).parent
-    folders = (here.parents[1] / "examples", here / "_examples")
+    folders = (here.parents[1] / "examples" / "classifiers", here / "_examples")
     path = next(path for folder in folders if (path := folder / "digits_classifier.py").exists())
     return runpy.run_path(str(path))["SoftmaxRegression"]()
 

@@ -1,6 +1,6 @@
 """Stacking in log space: log-probabilities of some classifiers are features of another.
 
-Run it from a checkout: ``python examples/stacking.py``
+Run it from a checkout: ``python examples/classifiers/stacking.py``
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sums of arrays on disk, through Dask and by a plain loop, in the memory of a few blocks.
 
-Run it from a checkout: ``python examples/zarr_and_hdf5.py``
+Run it from a checkout: ``python examples/larger_than_memory/zarr_and_hdf5.py``
 """
 
 from __future__ import annotations

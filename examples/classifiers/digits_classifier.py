@@ -1,6 +1,6 @@
 """A classifier of handwritten digits whose log-probabilities are never -inf.
 
-Run it from a checkout: ``python examples/digits_classifier.py``
+Run it from a checkout: ``python examples/classifiers/digits_classifier.py``
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A sum of exponentials over a stream that may be killed at any moment and started again.
 
-Run it from a checkout: ``python examples/checkpoint.py 2000 sum.json``
+Run it from a checkout: ``python examples/larger_than_memory/checkpoint.py 2000 sum.json``
 """
 
 from __future__ import annotations

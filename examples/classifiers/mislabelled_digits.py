@@ -1,6 +1,6 @@
 """Mislabelled images of digits, found among the largest of their exact losses.
 
-Run it from a checkout: ``python examples/mislabelled_digits.py``
+Run it from a checkout: ``python examples/classifiers/mislabelled_digits.py``
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A sum of an array on disk whose plan Cubed checks against a worker's memory first.
 
-Run it from a checkout: ``python examples/cubed_bounded_memory.py``
+Run it from a checkout: ``python examples/larger_than_memory/cubed_bounded_memory.py``
 """
 
 from __future__ import annotations

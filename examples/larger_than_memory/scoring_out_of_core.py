@@ -1,6 +1,6 @@
 """Ten million rows scored on a cluster, none of whose workers ever holds many of them.
 
-Run it from a checkout: ``python examples/scoring_out_of_core.py --rows 10000000``
+Run it from a checkout: ``python examples/larger_than_memory/scoring_out_of_core.py``
 """
 
 from __future__ import annotations

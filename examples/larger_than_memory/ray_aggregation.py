@@ -1,6 +1,6 @@
 """Sums of exponentials of a Ray dataset and of its groups, by an aggregation of Ray's own kind.
 
-Run it from a checkout: ``python examples/ray_aggregation.py``
+Run it from a checkout: ``python examples/larger_than_memory/ray_aggregation.py``
 """
 
 from __future__ import annotations

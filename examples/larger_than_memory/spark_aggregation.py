@@ -1,6 +1,6 @@
 """Sums of exponentials of a Spark RDD and of its groups, by Spark's own aggregations.
 
-Run it from a checkout: ``python examples/spark_aggregation.py``
+Run it from a checkout: ``python examples/larger_than_memory/spark_aggregation.py``
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Responsibilities of a mixture's components, far from all of their centres.
 
-Run it from a checkout: ``python examples/mixture_responsibilities.py``
+Run it from a checkout: ``python examples/classifiers/mixture_responsibilities.py``
 """
 
 from __future__ import annotations

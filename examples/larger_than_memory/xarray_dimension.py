@@ -1,6 +1,6 @@
 """Sums and shares along a named dimension of xarray's arrays, lazily where they are Dask's.
 
-Run it from a checkout: ``python examples/xarray_dimension.py``
+Run it from a checkout: ``python examples/larger_than_memory/xarray_dimension.py``
 """
 
 from __future__ import annotations

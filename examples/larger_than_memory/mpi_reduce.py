@@ -1,6 +1,6 @@
 """Sums of exponentials over the ranks of an MPI program.
 
-Run it from a checkout: ``mpiexec -n 3 python -m mpi4py examples/mpi_reduce.py``
+Run it from a checkout: ``mpiexec -n 3 python -m mpi4py examples/larger_than_memory/mpi_reduce.py``
 """
 
 from __future__ import annotations
