@@ -28,16 +28,9 @@ import scipy.special
 from dask.base import optimize
 
 import agnostic_lse
+from agnostic_lse._timing import Effort, Way, fastest
 from benchmarks import report
-from benchmarks.measure import (
-    RESULTS,
-    Effort,
-    Progress,
-    Way,
-    environment,
-    fastest,
-    processors,
-)
+from benchmarks.measure import RESULTS, Progress, environment, processors
 
 Axis = int | None
 Function = Callable[[Any, Axis], Any]

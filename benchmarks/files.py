@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from agnostic_lse import _files, logsumexp
-from benchmarks.measure import ORDER, RESULTS, Progress, environment, save
+from agnostic_lse._timing import ORDER
+from benchmarks.measure import RESULTS, Progress, environment, save
 
 COLUMNS = 1000
 # Numbers written at once: a whole number of rows, of 64 MB.

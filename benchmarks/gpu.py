@@ -16,18 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import agnostic_lse
+from agnostic_lse._timing import Clock, Effort, Way, fastest
 from benchmarks import report
 from benchmarks.contenders import FUNCTIONS, OFF, OURS, WITHIN, agrees
-from benchmarks.measure import (
-    RESULTS,
-    Clock,
-    Effort,
-    Progress,
-    Way,
-    environment,
-    fastest,
-    nanoseconds_each,
-)
+from benchmarks.measure import RESULTS, Progress, environment, nanoseconds_each
 from benchmarks.speed import DTYPES, QUICK_SHAPES, SHAPES
 
 # Ten times as many numbers as on the host, so that they leave the GPU's cache too.

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from agnostic_lse._timing import Effort, fastest
 from benchmarks import report
 from benchmarks.contenders import FUNCTIONS, OFF, OURS, ways
-from benchmarks.measure import RESULTS, Effort, environment, fastest
+from benchmarks.measure import RESULTS, environment
 from benchmarks.speed import numbers
 
 COMPARED = (OURS, OFF, "scipy", "numpy, three lines")

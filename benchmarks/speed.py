@@ -21,15 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agnostic_lse._timing import Effort, fastest
 from benchmarks import report
 from benchmarks.contenders import FUNCTIONS, ways
 from benchmarks.measure import (
     RESULTS,
-    Effort,
     Progress,
     confined,
     environment,
-    fastest,
     free_memory,
     nanoseconds_each,
     save,

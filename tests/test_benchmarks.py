@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import agnostic_lse
+from agnostic_lse._timing import Effort, Way, fastest
 from benchmarks import gpu, report, scaling_report
-from benchmarks.measure import RESULTS, Effort, Way, fastest
+from benchmarks.measure import RESULTS
 from tests.backends import Backend, available_package
 
 

@@ -140,7 +140,7 @@ def test_a_reader_may_leave() -> None:
         "import sys\n"
         "from agnostic_lse import _demo\n"
         "from agnostic_lse.__main__ import main\n"
-        "_demo.run = lambda out: _demo._say('a line')\n"
+        "_demo.run = lambda out: _demo.say('a line')\n"
         "sys.exit(main(['demo']))\n"
     )
     reading, writing = os.pipe()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
-import importlib.util
 import runpy
 import statistics
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from . import _libraries
+from ._console import progress, say
 from ._namespace import Array, to_host
 from ._reductions import log_softmax
 from .sklearn import LogProbabilityClassifier, log_loss
@@ -90,7 +88,7 @@ def run(out: Path) -> None:
     held_out = [_outcome(name, model, X_test, y_test) for name, model in models.items()]
     bright = [_outcome(name, model, GAIN * X_test, y_test) for name, model in models.items()]
 
-    _say(f"Log-probabilities of {len(y_test)} handwritten digits that no model has seen\n")
+    say(f"Log-probabilities of {len(y_test)} handwritten digits that no model has seen\n")
     _print_outcomes("as they are", held_out)
     _print_outcomes(f"{GAIN} times as bright", bright)
     wrapped = [
@@ -100,7 +98,7 @@ def run(out: Path) -> None:
     ]
     _print_outcomes(f"{GAIN} times as bright", wrapped)
     ours, same_weights = bright[0], bright[1]
-    _say(
+    say(
         f"{same_weights.model} and {ours.model.split()[0]} have the same weights. On the bright "
         f"images\n{same_weights.vanished} of {ours.log_proba.size} logarithms of the former are "
         f"-inf, and {ours.vanished} of the latter.\n\n{NOTES}"
@@ -110,23 +108,7 @@ def run(out: Path) -> None:
     scores = pipeline[-1].predict_joint_log_proba(pipeline[:-1].transform(GAIN * X_test))
     _print_runs(scores)
     _draw(bright, out)
-    _say(f"\nPicture: {out}")
-
-
-def _say(line: str) -> None:
-    # At once, so that it stays in order with the progress, and a reader who left is noticed here
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[None]:
-    """Show what is under way; it may take longer than two seconds."""
-    sys.stderr.write(f"{what} ... ")
-    sys.stderr.flush()
-    start = time.perf_counter()
-    yield
-    sys.stderr.write(f"{time.perf_counter() - start:.1f} s\n")
+    say(f"\nPicture: {out}")
 
 
 def _fitted(X: Array, y: Array) -> Iterator[tuple[str, Pipeline]]:
@@ -136,7 +118,7 @@ def _fitted(X: Array, y: Array) -> Iterator[tuple[str, Pipeline]]:
         ("SGDClassifier", SGDClassifier(loss="log_loss", random_state=0)),
         ("MLPClassifier", MLPClassifier(max_iter=1000, random_state=0)),
     ):
-        with _progress(f"Fitting {name.split()[0]}"):
+        with progress(f"Fitting {name.split()[0]}"):
             model = make_pipeline(StandardScaler(), classifier).fit(X, y)
         yield name, model
 
@@ -173,23 +155,23 @@ def _outcome(name: str, model: Any, X: Array, y: Array) -> Outcome:
 
 
 def _print_outcomes(images: str, outcomes: list[Outcome]) -> None:
-    _say(f"Images {images}: {outcomes[0].log_proba.size} log-probabilities of each model")
-    _say(
+    say(f"Images {images}: {outcomes[0].log_proba.size} log-probabilities of each model")
+    say(
         f"  {'model':<34}{'accuracy':>9}{'-inf':>7}{'nan':>6}{'warnings':>10}"
         f"{'log-loss, clipped':>19}{'exact':>9}"
     )
     for row in outcomes:
-        _say(
+        say(
             f"  {row.model:<34}{row.accuracy:>9.3f}{row.vanished:>7}{row.nans:>6}{row.warnings:>10}"
             f"{row.clipped_loss:>19.3f}{row.exact_loss:>9.3f}"
         )
-    _say("")
+    say("")
 
 
 def _print_runs(scores: Array) -> None:
     repeated = np.tile(scores, (REPEATS, 1))
     runs = list(_runs(repeated))
-    _say(
+    say(
         f"\nlog_softmax of the scores of the {len(scores)} bright images, {REPEATS} times over: "
         f"{len(repeated)} rows, float64\n"
         "(differences from NumPy's result, in units of roundoff: 1.1e-16 of the value)\n"
@@ -197,44 +179,31 @@ def _print_runs(scores: Array) -> None:
     )
     for entry in runs:
         if isinstance(entry, str):
-            _say(f"  {entry}")
+            say(f"  {entry}")
         else:
             difference = "(reference)" if entry.roundoffs is None else f"{entry.roundoffs:.1f}"
-            _say(
+            say(
                 f"  {entry.library:<30}{entry.device:<28}{difference:>20}"
                 f"{entry.seconds * 1e3:>9.1f} ms"
             )
 
 
-def _runs(scores: Array) -> Iterator[Run | str]:
+def _runs(scores: np.ndarray[Any, Any]) -> Iterator[Run | str]:
     """Yield what each array library gives, GPUs first, or why it gives nothing."""
     expected = log_softmax(scores, axis=1)
-    for name, module, prepare in (
-        ("CuPy", "cupy", _cupy),
-        ("PyTorch CUDA", "torch", _torch_cuda),
-        ("NumPy", "numpy", _plain),
-        ("PyTorch", "torch", _plain),
-        ("JAX, jitted", "jax", _jax),
-        ("Dask", "dask.array", _dask),
-        ("array-api-strict", "array_api_strict", _plain),
-    ):
-        if importlib.util.find_spec(module.partition(".")[0]) is None:
-            yield f"{name}: left out, {module.partition('.')[0]} is not installed"
+    for name in _libraries.NAMES:
+        if missing := _libraries.missing(name):
+            yield f"{name}: left out, {missing}"
             continue
-        with _progress(f"Running {name}"):
-            library = importlib.import_module(module)
+        with progress(f"Running {name}"):
             try:
-                with prepare(library, scores) as (call, device):
-                    actual, seconds = _timed(call)
-            except _NoDeviceError as missing:
-                yield f"{name}: left out, {missing}"
+                with _libraries.opened(name) as library:
+                    actual, seconds = _timed(library, scores)
+            except _libraries.NoDeviceError as error:
+                yield f"{name}: left out, {error}"
                 continue
-        roundoffs = None if module == "numpy" else _roundoffs(actual, expected)
-        yield Run(f"{name} {_version(module)}", device, roundoffs, seconds)
-
-
-def _version(module: str) -> str:
-    return str(importlib.import_module(module.partition(".")[0]).__version__)
+        roundoffs = None if name == "NumPy" else _roundoffs(actual, expected)
+        yield Run(f"{name} {_libraries.version(name)}", library.device, roundoffs, seconds)
 
 
 def _roundoffs(actual: Array, expected: Array) -> float:
@@ -247,69 +216,15 @@ def _roundoffs(actual: Array, expected: Array) -> float:
     return float(np.max(off / np.maximum(np.abs(expected), info.tiny)) / (info.eps / 2))
 
 
-class _NoDeviceError(Exception):
-    """A library is here, but not the device that it needs."""
-
-
-@contextlib.contextmanager
-def _plain(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
-    x = library.asarray(scores)
-    yield lambda: log_softmax(x, axis=1), "cpu"
-
-
-@contextlib.contextmanager
-def _cupy(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
-    try:
-        x = library.asarray(scores)
-    except library.cuda.runtime.CUDARuntimeError as error:
-        raise _NoDeviceError("it finds no GPU") from error
-
-    def call() -> Array:
-        out = log_softmax(x, axis=1)
-        library.cuda.Device().synchronize()
-        return out
-
-    name = library.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    yield call, name
-
-
-@contextlib.contextmanager
-def _torch_cuda(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
-    if not library.cuda.is_available():
-        raise _NoDeviceError("it finds no GPU")
-    x = library.asarray(scores, device="cuda")
-
-    def call() -> Array:
-        out = log_softmax(x, axis=1)
-        library.cuda.synchronize()
-        return out
-
-    yield call, library.cuda.get_device_name()
-
-
-@contextlib.contextmanager
-def _jax(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
-    # JAX 0.8 moved it out of jax.experimental.
-    home = library if hasattr(library, "enable_x64") else library.experimental
-    with home.enable_x64(True):
-        x = library.numpy.asarray(scores)
-        jitted = library.jit(functools.partial(log_softmax, axis=1))
-        yield lambda: jitted(x).block_until_ready(), next(iter(x.devices())).device_kind
-
-
-@contextlib.contextmanager
-def _dask(library: Any, scores: Array) -> Iterator[tuple[Callable[[], Array], str]]:
-    x = library.from_array(scores, chunks=(len(scores) // 4, -1))
-    yield lambda: log_softmax(x, axis=1).compute(), "cpu, 4 blocks"
-
-
-def _timed(call: Callable[[], Array]) -> tuple[Array, float]:
+def _timed(library: _libraries.Library, scores: np.ndarray[Any, Any]) -> tuple[Array, float]:
     """Return the result and the median time of five calls after a first."""
-    out = call()
+    x = library.put(scores)
+    function = library.compiled(functools.partial(log_softmax, axis=1))
+    out = library.finished(function(x))
     seconds = []
     for _ in range(5):
         start = time.perf_counter()
-        call()
+        library.finished(function(x))
         seconds.append(time.perf_counter() - start)
     return out, statistics.median(seconds)
 
