@@ -78,6 +78,7 @@ sphinx_gallery_conf = {
 # Looks
 html_theme = "pydata_sphinx_theme"
 html_title = "agnostic_lse"
+html_logo = html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
@@ -85,6 +86,7 @@ html_copy_source = False
 html_last_updated_fmt = None
 html_context = {"default_mode": "auto"}
 html_theme_options = {
+    "logo": {"text": "agnostic_lse", "alt_text": "agnostic_lse, home"},
     "show_prev_next": True,
     "navigation_with_keys": False,
     "navbar_align": "left",

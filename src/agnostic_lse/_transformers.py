@@ -36,7 +36,7 @@ class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
     ----------
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also
@@ -161,7 +161,7 @@ class LogSumExpTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         For each output name the indices of its columns; None where all columns are pooled.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also

@@ -35,7 +35,7 @@ class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc
         Its classes.
     n_features_in_ : int
         Number of columns seen in `fit`, if the classifier knows it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also

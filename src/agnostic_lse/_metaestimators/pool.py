@@ -48,7 +48,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         The classes of all of them.
     n_features_in_ : int
         Number of columns seen in `fit`, if the first classifier knows it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also

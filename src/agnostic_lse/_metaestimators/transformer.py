@@ -42,7 +42,7 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Its classes.
     n_features_in_ : int
         Number of columns seen in `fit`, if the classifier knows it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if `X` has names that are all strings.
 
     See Also
@@ -192,7 +192,7 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return spread(log_p, range(count), count)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
-        """Return the names of the features: log_proba_ and the class.
+        """Return the names of the features: ``log_proba_`` and the class.
 
         Parameters
         ----------
