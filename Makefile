@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo test test-oldest lint docs docs-browser accuracy bench bench-gpu clean
+.PHONY: demo test test-oldest lint docs docs-browser dist accuracy bench bench-gpu clean
 
 demo: $(READY)
 	@$(call notice,its line of the demo is)
@@ -54,6 +54,13 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+# The wheel and the source distribution, as they are released: the former is made of the latter.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
