@@ -153,6 +153,11 @@ def caveats(results: Results) -> list[str]:
     return notes
 
 
+def linked(words: str, picture: str) -> str:
+    """Return a picture that leads to itself, since on a phone it is too small to read."""
+    return f"[![{words}]({picture})]({picture})"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
@@ -482,10 +487,10 @@ SECTIONS: dict[str, Callable[[Results], list[str]]] = {
 def page(results: Results, others: dict[str, Results]) -> str:
     """Return the page in Markdown, with a section for each of the other results there are."""
     lines = introduction(results)
-    lines += [f"![Nanoseconds per element of each library]({PICTURE.name})", ""]
+    lines += [linked("Nanoseconds per element of each library", PICTURE.name), ""]
     lines += in_short(results) + distances(results)
     lines += ["## Against size", "", "`logsumexp` of a vector of double precision."]
-    lines += ["", f"![Time against size]({SIZES_PICTURE.name})", "", *every_size(results)]
+    lines += ["", linked("Time against size", SIZES_PICTURE.name), "", *every_size(results)]
     lines += [
         "## Every case",
         "",

@@ -44,7 +44,7 @@ def page(results: dict[str, Any], picture: str) -> str:
         "",
         f"{used}, {results['processor']}.",
         "",
-        f"![The same errors as a picture]({picture})",
+        f"[![The same errors as a picture]({picture})]({picture})",
         "",
         "Under each library is what it has itself, or what its users write where it has nothing,",
         'such as `log1p(-exp(x))`; NumPy\'s stands under SciPy where SciPy has none. "All" is an',
