@@ -47,6 +47,7 @@ LAYERS = (
     "_accumulator",
     "_checkpoints",
     "_running",
+    "_means",
     "_reductions",
     "_products",
     "_segments",

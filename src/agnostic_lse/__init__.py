@@ -4,8 +4,9 @@ from ._accumulator import LogSumExpAccumulator
 from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
 from ._engines.choice import kernels
 from ._engines.configuration import show_config
+from ._means import logmeanexp
 from ._products import logmatmulexp
-from ._reductions import log_softmax, logmeanexp, logsumexp, softmax
+from ._reductions import log_softmax, logsumexp, softmax
 from ._scan import logcumsumexp
 from ._segments import segment_logsumexp
 

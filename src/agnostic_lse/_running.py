@@ -13,8 +13,9 @@ import numpy as np
 from . import _engines, _logsum
 from ._elementary import exp, two_sum
 from ._logsum import State
+from ._means import log_mean_of
 from ._namespace import Array, DType, Namespace, finished, is_complex, working
-from ._reductions import log_mean_of, signed_result
+from ._reductions import signed_result
 
 
 class RunningSum(NamedTuple):

@@ -11,8 +11,8 @@ import array_api_compat as compat
 import numpy as np
 
 from .._elementwise import logaddexp
+from .._means import logmeanexp
 from .._namespace import Array, to_host
-from .._reductions import logmeanexp
 from .links import stacked
 
 
