@@ -1,4 +1,9 @@
-"""A sum of exponentials over a stream that may be killed at any moment and started again.
+"""
+A sum that may be killed and goes on
+====================================
+
+A sum of exponentials over a stream that may be killed at any moment and started again. The result
+is the same to the last bit.
 
 Run it from a checkout: ``python examples/larger_than_memory/checkpoint.py 2000 sum.json``
 """
@@ -18,9 +23,24 @@ from agnostic_lse import LogSumExpAccumulator
 EVERY = 100
 
 
+# %%
+# The stream
+# ----------
+#
+# It must be one that can be read again from a given place. Here a batch is made from its number.
+
+
 def batch(number: int) -> Any:
     """Make a batch of its number, as a stream that can be read again from any place would."""
     return np.random.default_rng(number).normal(scale=10, size=1000)
+
+
+# %%
+# The checkpoint
+# --------------
+#
+# The number of batches done stands in the same file as their sum: in two files, a kill between them
+# would count batches twice or not at all. The file is replaced as a whole.
 
 
 def save(path: Path, done: int, seen: LogSumExpAccumulator) -> None:
@@ -41,9 +61,17 @@ def load(path: Path) -> tuple[int, LogSumExpAccumulator]:
     return data["batches"], LogSumExpAccumulator.from_dict(data["sum"])
 
 
+# %%
+# The program
+# -----------
+#
+# It goes on from where the checkpoint is, and prints the value with all its digits. Kill it, start
+# it again, and the last line is the same.
+
+
 def main() -> None:
     """Sum the batches that no checkpoint has, and print the value with all its digits."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="A sum that may be killed and goes on.")
     parser.add_argument("batches", type=int, nargs="?", default=1000)
     parser.add_argument("checkpoint", type=Path, nargs="?", default=Path("sum.json"))
     parser.add_argument("--progress", action="store_true", help="print what is being done")

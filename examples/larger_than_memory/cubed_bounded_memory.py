@@ -1,4 +1,9 @@
-"""A sum of an array on disk whose plan Cubed checks against a worker's memory first.
+"""
+Cubed: a plan that is checked against memory
+============================================
+
+A sum of an array on disk, whose plan Cubed checks against the memory of a worker before anything
+runs.
 
 Run it from a checkout: ``python examples/larger_than_memory/cubed_bounded_memory.py``
 """
@@ -23,6 +28,13 @@ SHAPE, CHUNKS = (4_000, 1_000), (200, 250)
 OWN = 4 * 8 * 200 * 250
 
 
+# %%
+# A reduction of Cubed's own
+# --------------------------
+#
+# Blocks are reduced by ``logsumexp``, and so are their results, until one is left.
+
+
 def cubed_logsumexp(x: Any, axis: int | None = None) -> Any:
     """Return the logarithms of sums of a Cubed array, lazily: those of its blocks, summed again."""
     return reduction(x, logsumexp, axis=axis, dtype=x.dtype)
@@ -33,6 +45,13 @@ def stored(path: Path) -> Any:
     whole = np.random.default_rng(0).normal(scale=10, size=SHAPE)
     zarr.create_array(store=path, shape=SHAPE, chunks=CHUNKS, dtype="float64")[:] = whole
     return whole
+
+
+# %%
+# Along each axis, and with too little memory
+# -------------------------------------------
+#
+# What a plan needs is known before it runs. A plan that needs more than a worker has is refused.
 
 
 def main() -> None:

@@ -1,6 +1,11 @@
-"""Sums of exponentials over the ranks of an MPI program.
+"""
+MPI: a reduction over ranks
+===========================
 
-Run it from a checkout: ``mpiexec -n 3 python -m mpi4py examples/larger_than_memory/mpi_reduce.py``
+Each rank of an MPI program sums batches of its own, and ``allreduce`` merges what they have seen.
+
+Run it from a checkout, on three ranks:
+``mpiexec -n 3 python -m mpi4py examples/larger_than_memory/mpi_reduce.py``
 """
 
 from __future__ import annotations
@@ -16,9 +21,24 @@ UNIT = np.finfo(np.float64).eps / 2
 BATCHES = 60
 
 
+# %%
+# The batches
+# -----------
+#
+# Rank r of n takes batch r, r + n, r + 2n and so on. Each has five columns, to be summed.
+
+
 def batch(number: int) -> Any:
     """Make a batch of exponents in five columns of its number."""
     return np.random.default_rng(number).normal(scale=10, size=(1000, 5))
+
+
+# %%
+# The reduction
+# -------------
+#
+# An accumulator is pickled, and ``merge`` is an operation like any other. Every rank gets the same
+# total.
 
 
 def main() -> None:

@@ -1,4 +1,8 @@
-"""Sums of exponentials of a Ray dataset and of its groups, by an aggregation of Ray's own kind.
+"""
+Ray: an aggregation of a dataset
+================================
+
+Sums of exponentials of a Ray dataset and of its groups, by an aggregation of Ray's own kind.
 
 Run it from a checkout: ``python examples/larger_than_memory/ray_aggregation.py``
 """
@@ -23,6 +27,13 @@ UNIT = np.finfo(np.float64).eps / 2
 ROWS = 100_000
 
 
+# %%
+# The aggregation
+# ---------------
+#
+# A block becomes an accumulator, two of them merge, and the value is read at the end.
+
+
 class LogSumExp(AggregateFnV2):  # type: ignore[misc]  # Ray's types are not looked at
     """The logarithm of the sum of exponentials of a column."""
 
@@ -43,6 +54,13 @@ class LogSumExp(AggregateFnV2):  # type: ignore[misc]  # Ray's types are not loo
     def finalize(self, accumulator: LogSumExpAccumulator) -> float:
         """Return the logarithm of a sum."""
         return float(accumulator.value())
+
+
+# %%
+# The whole dataset, and three groups of it
+# -----------------------------------------
+#
+# Rows are made where they are needed, and the results compared with ``logsumexp`` of all of them.
 
 
 def exponents(batch: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""Ten million rows scored on a cluster, none of whose workers ever holds many of them.
+"""
+Dask: ten million rows scored on a cluster
+==========================================
+
+A classifier's exact log-probabilities of ten million rows, and their mean loss. No worker ever
+holds more than a few blocks of them.
 
 Run it from a checkout: ``python examples/larger_than_memory/scoring_out_of_core.py``
 """
@@ -31,6 +36,14 @@ WRONG = 0.01  # of the labels
 IN_ANOTHER_UNIT = 0.01
 
 
+# %%
+# Rows that are made where they are needed
+# ----------------------------------------
+#
+# Three classes lie far apart. One row in a hundred comes in another unit, so that most of its
+# probabilities are too small for float32.
+
+
 def samples(seed: int, n_rows: int, in_another_unit: float) -> tuple[Any, Any]:
     """Make rows far from the centres of all classes but their own, and labels, some wrong."""
     rng = np.random.default_rng(seed)
@@ -61,6 +74,13 @@ def lazily(n_rows: int) -> tuple[Any, Any]:
     return X, y
 
 
+# %%
+# What a plain loop says
+# ----------------------
+#
+# The same rows, one block after the other, by this library and by scikit-learn.
+
+
 def one_after_the_other(model: Any, blocks: list[tuple[int, int]]) -> tuple[float, float, int]:
     """Return the exact loss by a plain loop, scikit-learn's clipped one, and its -inf."""
     exact: list[float] = []
@@ -82,9 +102,16 @@ def peak_memory() -> float:
     return most / (1e6 if sys.platform == "darwin" else 1e3)
 
 
+# %%
+# On the cluster
+# --------------
+#
+# ``log_proba`` and ``log_loss`` stay lazy, block by block, until the loss is asked for.
+
+
 def main() -> None:
     """Fit on a small sample, score all rows on the cluster, and compare with a plain loop."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Ten million rows scored on a cluster.")
     parser.add_argument("--rows", type=int, default=10_000_000)
     n_rows = parser.parse_args().rows
 

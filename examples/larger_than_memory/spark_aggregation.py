@@ -1,4 +1,8 @@
-"""Sums of exponentials of a Spark RDD and of its groups, by Spark's own aggregations.
+"""
+Spark: an aggregation of an RDD
+===============================
+
+Sums of exponentials of a Spark RDD and of its groups, by Spark's own aggregations.
 
 Run it from a checkout: ``python examples/larger_than_memory/spark_aggregation.py``
 """
@@ -23,6 +27,13 @@ UNIT = np.finfo(np.float64).eps / 2
 BATCHES = 64
 
 
+# %%
+# The batches
+# -----------
+#
+# They are made where they are needed, and compared with the sum of all at once.
+
+
 def batch(number: int) -> Any:
     """Make a batch of exponents of its number, where it is needed."""
     return np.random.default_rng(number).normal(scale=10, size=1000)
@@ -32,6 +43,13 @@ def units_off(value: float, batches: range) -> float:
     """Return a difference from the sum of batches as a whole, in units of roundoff."""
     expected = logsumexp(np.concatenate([batch(number) for number in batches]))
     return float(abs(value - expected) / max(1, abs(expected)) / UNIT)
+
+
+# %%
+# As a whole, and by groups
+# -------------------------
+#
+# ``treeAggregate`` and ``aggregateByKey`` take an empty accumulator, ``update`` and ``merge``.
 
 
 def main() -> None:

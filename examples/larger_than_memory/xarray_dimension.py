@@ -1,4 +1,8 @@
-"""Sums and shares along a named dimension of xarray's arrays, lazily where they are Dask's.
+"""
+xarray: along a named dimension
+===============================
+
+Sums and shares along a named dimension of xarray's arrays, lazily where they are Dask's.
 
 Run it from a checkout: ``python examples/larger_than_memory/xarray_dimension.py``
 """
@@ -14,6 +18,14 @@ import xarray as xr
 import agnostic_lse
 
 UNIT = np.finfo(np.float64).eps / 2
+
+
+# %%
+# Two functions for DataArrays and Datasets
+# -----------------------------------------
+#
+# ``apply_ufunc`` puts the named dimension last and hands over the array, NumPy's or Dask's. Names,
+# coordinates and attributes stay.
 
 
 def logsumexp(x: Any, dim: str) -> Any:
@@ -39,6 +51,14 @@ def softmax(x: Any, dim: str) -> Any:
         dask="allowed",
     )
     return shares.transpose(*x.dims)
+
+
+# %%
+# Nothing is computed early
+# -------------------------
+#
+# While the lazy results are made, a scheduler stands by that refuses to compute anything. They are
+# then compared with those of NumPy's arrays without names.
 
 
 def refuse(*_: Any, **__: Any) -> Any:

@@ -1,4 +1,8 @@
-"""Sums of arrays on disk, through Dask and by a plain loop, in the memory of a few blocks.
+"""
+Zarr and HDF5: arrays on disk
+=============================
+
+Sums of arrays on disk, through Dask and by a plain loop, in the memory of a few blocks.
 
 Run it from a checkout: ``python examples/larger_than_memory/zarr_and_hdf5.py``
 """
@@ -21,6 +25,13 @@ ROWS, COLUMNS = 64_000, 100
 BLOCK = 4_000  # rows, which make 3.2 MB of the 51.2 MB
 
 
+# %%
+# An array of 51 MB, written block by block
+# -----------------------------------------
+#
+# Zarr cuts it into chunks of 3.2 MB, and so does HDF5.
+
+
 def block(start: int) -> Any:
     """Make the rows that begin at this one."""
     return np.random.default_rng(start).normal(scale=10, size=(BLOCK, COLUMNS))
@@ -32,12 +43,26 @@ def write(on_disk: Any) -> None:
         on_disk[start : start + BLOCK] = block(start)
 
 
+# %%
+# A plain loop
+# ------------
+#
+# Whatever can be sliced can be summed, one block at a time.
+
+
 def in_a_loop(on_disk: Any) -> Any:
     """Sum the columns of whatever can be sliced; one block is in memory at a time."""
     seen = LogSumExpAccumulator()
     for start in range(0, ROWS, BLOCK):
         seen.update(on_disk[start : start + BLOCK], axis=0)
     return seen.value()
+
+
+# %%
+# Four ways
+# ---------
+#
+# Both files through Dask and by the loop, against the sum of the whole.
 
 
 def main() -> None:
