@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo test test-oldest lint docs docs-browser dist accuracy bench bench-gpu clean
+.PHONY: demo test test-oldest matrix lint dist docs docs-browser accuracy bench bench-gpu clean
 
 demo: $(READY)
 	@$(call notice,its line of the demo is)
@@ -36,6 +36,11 @@ docs-browser: docs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	$(BIN)/python docs/browser.py docs/_build/html docs/_build/pictures
 
+# Checks the wheel in environments of its own, on each Python that is installed, beside the oldest and
+# the newest of what it needs: in a quarter of an hour.
+matrix: $(READY)
+	$(BIN)/python -m tests.packaging
+
 # Measures the largest errors beside those of other libraries, in half an hour and 8 GB of memory.
 accuracy: $(READY)
 	$(BIN)/python -m tests.accuracy
@@ -54,7 +59,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github
 
 # The wheel and the source distribution, as they are released: the former is made of the latter.
 dist: $(READY)
