@@ -161,3 +161,25 @@ def test_citation_agrees() -> None:
 def test_changelog_has_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## {re.escape(agnostic_lse.__version__)}\b", text, flags=re.MULTILINE)
+
+
+def test_demo_finds_its_example_in_the_wheel(built: Built, tmp_path: Path) -> None:
+    with zipfile.ZipFile(built.wheel) as wheel:
+        wheel.extractall(tmp_path)  # noqa: S202 (it was built just now)
+    script = (
+        "import sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from agnostic_lse import _demo\n"
+        "print(_demo.__file__)\n"
+        "print(_demo._example_classifier().fit([[-1.0], [1.0]], [0, 1]).predict([[2.0]]))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    place, predicted = run.stdout.splitlines()
+    assert Path(place).is_relative_to(tmp_path)
+    assert predicted == "[1]"
