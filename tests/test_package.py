@@ -18,9 +18,12 @@ SOURCE = Path(agnostic_lse.__file__).parent
 # From the top down: each may import from those after it.
 LAYERS = (
     "__main__",
+    "_arguments",
+    "_bench",
     "_demo",
     "_files",
     "_console",
+    "_exact",
     "_libraries",
     "_timing",
     "sklearn",

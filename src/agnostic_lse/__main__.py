@@ -1,59 +1,27 @@
-"""The command line: ``python -m agnostic_lse demo``, or ``reduce``."""
+"""The command line: ``agnostic-lse``, or ``python -m agnostic_lse``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from . import __doc__ as about
-from . import __version__
-
-FORMATS = (".pdf", ".png", ".svg")
-EXAMPLES = """\
-examples:
-  python -m agnostic_lse reduce scores.npy
-      one number: the log-sum-exp of all entries
-  python -m agnostic_lse reduce scores.npy --axis 0
-      one number for each column, a line each
-  python -m agnostic_lse reduce scores.npy --axis -1 --keepdims --out sums.npy
-      along the last axis, to a file of any size
-  python -m agnostic_lse reduce scores.npy --axis 0,2 --out sums.npy
-      along two axes
-
-exit status: 0 if all is well, 2 for wrong arguments or a file that is no array of numbers, 1 if
-reading or writing fails, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP. A file of
-results is there as a whole or not at all.
-"""
+from . import show_config
+from ._arguments import FORMATS, either, parsed
+from ._checkpoints import as_lists
+from ._console import say_json
+from ._engines import choice, threads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand and return the exit status."""
-    parser = argparse.ArgumentParser("python -m agnostic_lse", description=about)
-    parser.add_argument("--version", action="version", version=f"agnostic_lse {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    demo = commands.add_parser(
-        "demo",
-        help="log-probabilities of handwritten digits, beside scikit-learn's own",
-        description="Fit classifiers of handwritten digits, this library's beside scikit-learn's "
-        "own, print and draw their log-probabilities, and time every array library that is "
-        "installed.",
-    )
-    demo.add_argument(
-        "--out",
-        type=Path,
-        default=Path("agnostic_lse_demo.png"),
-        metavar="PICTURE",
-        help=f"where to draw the picture, a {_either(FORMATS)} file (default: %(default)s)",
-    )
-    _add_reduce(commands)
+    """Run a command and return the exit status."""
     try:
         try:
-            return _run(parser, _with_axes(sys.argv[1:] if arguments is None else arguments))
+            return _run(sys.argv[1:] if arguments is None else arguments)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, and not on the way out, where nobody could tell of it
@@ -71,73 +39,81 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
-    options = parser.parse_args(arguments)
+def _run(arguments: Sequence[str]) -> int:
+    installed = Path(sys.argv[0]).stem == "agnostic-lse"
+    program = "agnostic-lse" if installed else "python -m agnostic_lse"
+    options, help_of_all = parsed(program, arguments)
     if options.command is None:
-        parser.print_help()
+        print(help_of_all, end="")
         return 2
-    return _demo(options.out) if options.command == "demo" else _reduce(options)
+    if sys.stdout is None and (options.json or options.command != "reduce" or not options.out):
+        return _failed("Standard output is closed: open it, or send it to a file.", status=1)
+    try:
+        choice.chosen(), threads.number_of_threads()
+    except ValueError as error:  # in a variable of the environment
+        return _failed(str(error), status=2)
+    try:
+        return COMMANDS[options.command](options)
+    except MemoryError:
+        return _failed("There is not enough memory: allow the process more.", status=1)
+    except KeyboardInterrupt:
+        return _failed("Interrupted, and nothing was written.", status=130)
 
 
-def _add_reduce(commands: Any) -> None:
-    reduce = commands.add_parser(
-        "reduce",
-        help="the log-sum-exp of a .npy file of any size, in constant memory",
-        description="Print the log-sum-exp of a .npy file along axes, one number on each line, the "
-        "last axis the fastest, or write it to another .npy file. The file may be larger than "
-        "memory, of any shape, and of any numeric dtype.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    reduce.add_argument("file", type=Path, metavar="FILE", help="a .npy file")
-    reduce.add_argument(
-        "--axis",
-        metavar="AXES",
-        help="axis to sum along, or several, separated by commas (default: all)",
-    )
-    reduce.add_argument(
-        "--keepdims", action="store_true", help="keep the axes summed along, with length 1"
-    )
-    reduce.add_argument(
-        "--out", type=Path, metavar="FILE", help="write a .npy file instead of printing"
-    )
-    reduce.add_argument("--quiet", action="store_true", help="show no progress bar")
+def _info(options: argparse.Namespace) -> int:
+    if options.devices:
+        for module, found in show_config("dicts")["libraries"].items():
+            if found["version"] is not None:
+                try:
+                    importlib.import_module(module)
+                except (ImportError, OSError) as error:  # such as a library of the system's
+                    reason = str(error).partition("\n")[0]
+                    _warn(f"{module} is installed, but cannot be imported ({reason}).")
+    if options.json:
+        say_json(show_config("dicts"))
+    else:
+        show_config()
+    return 0
 
 
-def _with_axes(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with --axis and its value as one, since -2,-1 looks like an option."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] == "--axis" and argument != "--":
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
+def _bench(options: argparse.Namespace) -> int:
+    from . import _bench as bench
+
+    bench.run(options.size, options.quick, options.threads, options.json)
+    return 0
 
 
 def _reduce(options: argparse.Namespace) -> int:
     from . import _files
 
     try:
-        lines = _files.reduce(
+        reduced = _files.reduce(
             options.file, options.axis, options.keepdims, options.out, options.quiet
         )
     except _files.Problem as problem:
         return _failed(str(problem), problem.status)
     except OSError as error:
         return _failed(f"{error.filename} cannot be used ({error.strerror}): name another.", 2)
-    except MemoryError:
-        return _failed("There is not enough memory: allow the process more.", status=1)
-    except KeyboardInterrupt:
-        return _failed("Interrupted, and nothing was written.", status=130)
-    if lines and sys.stdout is None:
-        return _failed("Standard output is closed: name a file by --out.", status=1)
-    for line in lines:
-        print(line)
+    if options.json:
+        say_json(
+            {
+                "file": str(options.file),
+                "axis": list(reduced.axes),
+                "keepdims": options.keepdims,
+                "shape": list(reduced.shape),
+                "dtype": reduced.dtype.name,
+                "values": None if reduced.values is None else as_lists(reduced.values),
+                "out": None if options.out is None else str(options.out),
+            }
+        )
+    elif reduced.values is not None:
+        for number in reduced.values.ravel():
+            print(number)
     return 0
 
 
-def _demo(out: Path) -> int:
+def _demo(options: argparse.Namespace) -> int:
+    out: Path = options.out
     for module, package in (("sklearn", "scikit-learn"), ("matplotlib", "matplotlib")):
         if importlib.util.find_spec(module) is None:
             return _failed(
@@ -147,7 +123,7 @@ def _demo(out: Path) -> int:
             )
     if out.suffix.lower() not in FORMATS and not out.is_dir():
         return _failed(
-            f"--out is {out}, but a {_either(FORMATS)} file was expected: end its name in one.",
+            f"--out is {out}, but a {either(FORMATS)} file was expected: end its name in one.",
             status=2,
         )
     # Tried at once: the run before the picture is long.
@@ -164,18 +140,21 @@ def _demo(out: Path) -> int:
         )
     from . import _demo as demo
 
-    demo.run(out)
+    demo.run(out, options.json)
     return 0
 
 
-def _either(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
 def _failed(sentence: str, status: int) -> int:
-    print(sentence, file=sys.stderr)
+    _warn(sentence)
     return status
 
+
+def _warn(sentence: str) -> None:
+    if sys.stderr is not None:  # or print would take standard output
+        print(sentence, file=sys.stderr)
+
+
+COMMANDS = {"info": _info, "demo": _demo, "bench": _bench, "reduce": _reduce}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -21,20 +21,21 @@ _NAMESPACES = ("numpy", "cupy", "torch", "jax.numpy", "dask.array", "array_api_s
 
 def as_numbers(of: RunningSum) -> dict[str, Any]:
     """Return the parts as lists, in the order of ``reshape(x, -1)``."""
+    return {
+        name: None if array is None else as_lists(to_host(array))
+        for name, array in zip(RunningSum._fields, of, strict=True)
+    }
 
-    def numbers(host: Any) -> list[Any]:
-        exact = host.dtype.itemsize <= np.dtype(np.float64).itemsize
-        return [x if exact and math.isfinite(x) else str(x) for x in host.reshape(-1).tolist()]
 
-    def part(array: Array | None) -> Any:
-        if array is None:
-            return None
-        host = to_host(array)
-        if np.iscomplexobj(host):
-            return {"real": numbers(host.real), "imag": numbers(host.imag)}
-        return numbers(host)
+def as_lists(host: np.ndarray[Any, Any]) -> Any:
+    """Return numbers as a list that JSON can hold, or complex ones as two.
 
-    return {name: part(array) for name, array in zip(RunningSum._fields, of, strict=True)}
+    As text, those that it cannot: nan, infinities, and what has more digits than float64.
+    """
+    if np.iscomplexobj(host):
+        return {"real": as_lists(host.real), "imag": as_lists(host.imag)}
+    exact = host.dtype.itemsize <= np.dtype(np.float64).itemsize
+    return [x if exact and math.isfinite(x) else str(x) for x in host.reshape(-1).tolist()]
 
 
 class Checkpoint:

@@ -8,7 +8,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from . import _libraries
-from ._console import progress, say
+from ._console import progress, say, say_json
 from ._namespace import Array, to_host
 from ._reductions import log_softmax
 from .sklearn import LogProbabilityClassifier, log_loss
@@ -67,6 +67,18 @@ class Outcome:
         """The number of entries that are nan."""
         return int(np.isnan(self.log_proba).sum())
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the tables show."""
+        return {
+            "model": self.model,
+            "accuracy": float(self.accuracy),
+            "minus_inf": self.vanished,
+            "nan": self.nans,
+            "warnings": self.warnings,
+            "clipped_loss": float(self.clipped_loss),
+            "exact_loss": float(self.exact_loss),
+        }
+
 
 @dataclass
 class Run:
@@ -78,7 +90,7 @@ class Run:
     seconds: float
 
 
-def run(out: Path) -> None:
+def run(out: Path, as_json: bool = False) -> None:
     """Run the demo, print its tables and draw its picture."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
@@ -87,15 +99,31 @@ def run(out: Path) -> None:
     models = dict(_fitted(X_train, y_train))
     held_out = [_outcome(name, model, X_test, y_test) for name, model in models.items()]
     bright = [_outcome(name, model, GAIN * X_test, y_test) for name, model in models.items()]
-
-    say(f"Log-probabilities of {len(y_test)} handwritten digits that no model has seen\n")
-    _print_outcomes("as they are", held_out)
-    _print_outcomes(f"{GAIN} times as bright", bright)
     wrapped = [
         _outcome(f"wrapped {name}", _wrapped(model), GAIN * X_test, y_test)
         for name, model in models.items()
         if name != OURS
     ]
+    pipeline = models[OURS]
+    scores = pipeline[-1].predict_joint_log_proba(pipeline[:-1].transform(GAIN * X_test))
+    if as_json:
+        _draw(bright, out)
+        plain, scaled = "as they are", f"{GAIN} times as bright"
+        outcomes = [*((plain, o) for o in held_out), *((scaled, o) for o in bright + wrapped)]
+        runs = list(_runs(np.tile(scores, (REPEATS, 1))))
+        say_json(
+            {
+                "outcomes": [{"images": images} | o.as_dict() for images, o in outcomes],
+                "runs": [asdict(run) for run in runs if isinstance(run, Run)],
+                "left_out": [reason for reason in runs if isinstance(reason, str)],
+                "picture": str(out),
+            }
+        )
+        return
+
+    say(f"Log-probabilities of {len(y_test)} handwritten digits that no model has seen\n")
+    _print_outcomes("as they are", held_out)
+    _print_outcomes(f"{GAIN} times as bright", bright)
     _print_outcomes(f"{GAIN} times as bright", wrapped)
     ours, same_weights = bright[0], bright[1]
     say(
@@ -103,9 +131,6 @@ def run(out: Path) -> None:
         f"images\n{same_weights.vanished} of {ours.log_proba.size} logarithms of the former are "
         f"-inf, and {ours.vanished} of the latter.\n\n{NOTES}"
     )
-
-    pipeline = models[OURS]
-    scores = pipeline[-1].predict_joint_log_proba(pipeline[:-1].transform(GAIN * X_test))
     _print_runs(scores)
     _draw(bright, out)
     say(f"\nPicture: {out}")

@@ -58,10 +58,17 @@ class Problem(Exception):  # noqa: N818 (no mistake of the program: a sentence f
         self.status = status
 
 
-def reduce(
-    path: Path, axis: str | None, keepdims: bool, out: Path | None, quiet: bool
-) -> list[str]:
-    """Write the log-sum-exp of a file along axes to another, or return it as lines of text."""
+class Reduced(NamedTuple):
+    """What was summed along, and the results, unless they were written to a file."""
+
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    values: np.ndarray[Any, Any] | None
+
+
+def reduce(path: Path, axis: str | None, keepdims: bool, out: Path | None, quiet: bool) -> Reduced:
+    """Write the log-sum-exp of a file along axes to another, or return it."""
     with _opened(path) as stream, _noted_signals() as end_if_asked:
         source = _Source.of(stream, path)
         axes = _axes(axis, source)
@@ -81,11 +88,13 @@ def reduce(
                 end_if_asked()
 
             sums = _sums(stream, source, axes, reader, advance)
+            values = None
             if target is None:
-                return _lines(sums, shape, source)
-            with _replaced(target) as file:
-                _write(file, sums, shape, source)
-        return []
+                values = _joined(sums, shape, source)
+            else:
+                with _replaced(target) as file:
+                    _write(file, sums, shape, source)
+        return Reduced(axes, shape, source.result_dtype, values)
 
 
 class _Source(NamedTuple):
@@ -375,13 +384,13 @@ def _native(entries: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return entries.byteswap(inplace=True).view(entries.dtype.newbyteorder("="))
 
 
-def _lines(
+def _joined(
     sums: Iterator[np.ndarray[Any, Any]], shape: tuple[int, ...], source: _Source
-) -> list[str]:
-    """Return sums as text, the last axis the fastest, with the digits that tell them apart."""
-    # As text at once, since a part is good only until the next.
-    text = np.asarray([str(x) for part in sums for x in part], dtype=object)
-    return list(text.reshape(shape, order=source.order).ravel())
+) -> np.ndarray[Any, Any]:
+    """Return sums as one array."""
+    # As lists at once, since a part is good only until the next.
+    numbers = [number for part in sums for number in part]
+    return np.asarray(numbers, source.result_dtype).reshape(shape, order=source.order)
 
 
 def _write(
@@ -490,7 +499,7 @@ def _noted_signals() -> Iterator[Callable[[], None]]:
 @contextlib.contextmanager
 def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], object]]:
     """Give what to tell how many bytes are done: a bar, if someone is there to see it."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
     try:
