@@ -29,12 +29,12 @@ test-oldest:
 # Builds the site in docs/_build/html, each warning an error; docs/site_links.py then follows its links.
 docs: $(READY_DOCS)
 	$(BIN)/sphinx-build -W --keep-going -j auto -b html docs docs/_build/html
-	$(BIN)/python docs/site_links.py docs/_build/html
+	$(BIN)/python -m docs.site_links docs/_build/html
 
 # Opens every page of it in Chromium, which must be installed, and makes pictures of some.
 docs-browser: docs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	$(BIN)/python docs/browser.py docs/_build/html docs/_build/pictures
+	$(BIN)/python -m docs.browser docs/_build/html docs/_build/pictures
 
 # Checks the wheel in environments of its own, on each Python that is installed, beside the oldest and
 # the newest of what it needs: in a quarter of an hour.

@@ -1,4 +1,4 @@
-"""Try the built site in a real browser: ``python docs/browser.py docs/_build/html [PICTURES]``.
+"""Try the built site in a real browser: ``python -m docs.browser docs/_build/html [PICTURES]``.
 
 Needs the package playwright and a Chromium, which CHROMIUM names; else it is looked for. Each page
 is opened at the width of a desk and of a phone, in the light and the dark theme. It fails if a
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
-from site_links import pages_of
+
+from docs.site_links import pages_of
 
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
 THEMES: tuple[Any, ...] = ("light", "dark")

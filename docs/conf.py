@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_extensions"))
+sys.path.insert(0, str(HERE.parent))  # for the modules of this folder, which name it
 
-import inventories  # noqa: E402 (after its path)
-
-import agnostic_lse  # noqa: E402
+import agnostic_lse  # noqa: E402 (after the path, like the next)
+from docs._extensions import inventories  # noqa: E402
 
 project = "agnostic_lse"
 author = "The agnostic_lse developers"
@@ -28,10 +27,9 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "matplotlib.sphinxext.plot_directive",
-    # Of this folder
-    "api",
-    "mathml",
-    "pages",
+    "docs._extensions.api",
+    "docs._extensions.mathml",
+    "docs._extensions.pages",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "guide/plots", "**/README.md"]
@@ -59,6 +57,16 @@ plot_html_show_source_link = False
 plot_html_show_formats = False
 plot_include_source = False
 plot_basedir = str(HERE)
+plot_working_directory = str(HERE.parent)  # so that scripts name each other as they do elsewhere
+# Each script draws its picture twice: for a light page, and for a dark one.
+plot_template = """
+{% for image in images %}
+.. figure:: {{ build_dir }}/{{ image.basename }}.{{ default_fmt }}
+   :class: {{ ("only-light", "only-dark")[loop.index0] }}
+   :figclass: {{ ("only-light", "only-dark")[loop.index0] }}
+   {% for option in options if option.startswith(":alt:") %}{{ option }}{% endfor %}
+{% endfor %}
+"""
 plot_formats = [("svg", 100)]
 
 sphinx_gallery_conf = {

@@ -1,4 +1,4 @@
-"""Follow each link that stays in the built site: ``python docs/site_links.py docs/_build/html``."""
+"""Follow each link that stays in the built site: ``python -m docs.site_links docs/_build/html``."""
 
 from __future__ import annotations
 

@@ -6,17 +6,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import scipy.special
+from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 from agnostic_lse import log_softmax, logexpm1
+from docs.guide.plots.style import Theme, draw
 
 Method = Callable[[np.ndarray[Any, Any]], Any]
 
-# Of Okabe and Ito's palette, which the colour-blind can tell apart
-ORANGE, BLUE = "#D55E00", "#56B4E9"
 # Magnitudes of log p, from nearly certain to nearly impossible, four to a decade
 MAGNITUDES = 10.0 ** np.arange(-323, 308, 0.25)
 MODEL = LogisticRegression(C=np.inf).fit([[-1.0], [1.0], [-1.0], [1.0]], [0, 1, 1, 0])
@@ -61,39 +60,20 @@ def bars(method: Method) -> tuple[float, float]:
     return min(kept), max(kept)
 
 
-def draw(ink: str) -> None:
-    """Draw a bar for each method, in the ink of the theme."""
-    figure, axes = plt.subplots(figsize=(5.2, 3.5), layout="constrained")
-    figure.patch.set_alpha(0)
-    axes.patch.set_alpha(0)
+def picture(figure: Figure, theme: Theme) -> None:
+    """Draw a bar for each method."""
+    axes = figure.add_subplot()
+    axes.set_title("The log-probabilities that survive, in float64")
     for row, (name, method) in enumerate(reversed(METHODS.items())):
         low, high = bars(method)
-        ours = name.startswith("agnostic_lse")
-        axes.barh(row, high - low, left=low, height=0.34, color=BLUE if ours else ORANGE)
-        axes.text(-323, row + 0.27, name, color=ink, fontsize=10.5, family="monospace", va="bottom")
+        colour = theme.blue if method is log_softmax else theme.orange
+        axes.barh(row, high - low, left=low, height=0.34, color=colour)
+        axes.text(-323, row + 0.27, name, family="monospace", va="bottom")
     ticks = [-323, -200, -100, 0, 100, 200, 308]
-    axes.set_xticks(ticks, [rf"$10^{{{t}}}$" if t else "1" for t in ticks], color=ink, fontsize=10)
-    axes.set_xlim(-330, 312)
-    axes.set_ylim(-0.4, len(METHODS) - 0.15)
-    axes.set_yticks([])
-    axes.set_xlabel(
-        r"$-\log p$:  nearly certain $\longleftarrow\longrightarrow$ nearly impossible",
-        color=ink,
-        fontsize=11,
-    )
-    axes.set_title(
-        "The log-probabilities that survive, in float64", color=ink, loc="left", fontsize=12
-    )
-    axes.tick_params(color=ink)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(ink)
+    axes.set_xticks(ticks, [rf"$10^{{{tick}}}$" if tick else "1" for tick in ticks])
+    axes.set(xlim=(-330, 312), ylim=(-0.4, len(METHODS) - 0.15), yticks=[])
+    axes.set_xlabel(r"$-\log p$:  nearly certain $\longleftarrow\longrightarrow$ nearly impossible")
+    axes.spines["left"].set_visible(False)
 
 
-def light() -> None:
-    """Draw it for a light page."""
-    draw("#222832")
-
-
-def dark() -> None:
-    """Draw it for a dark page."""
-    draw("#ced6dd")
+draw(picture, width=5.2, height=3.5)

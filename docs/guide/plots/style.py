@@ -1,4 +1,4 @@
-"""How the guide's pictures look: each is drawn twice, for a light page and for a dark one."""
+"""How the site's pictures look: each is drawn twice, for a light page and for a dark one."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ LIGHT = Theme("#ffffff", "#22262e", "#c3c8d1", "#0072b2", "#d55e00", "#00805d", 
 DARK = Theme("#14181e", "#ced6dd", "#4a5361", "#56b4e9", "#e69f00", "#2ec495", "#cc79a7")
 
 
-def draw(picture: Callable[[Figure, Theme], None], height: float = 3.4) -> None:
-    """Draw a picture 640 pixels wide and so many inches high, for both themes.
+def draw(picture: Callable[[Figure, Theme], None], height: float = 3.4, width: float = 6.4) -> None:
+    """Draw a picture for both themes.
 
     Parameters
     ----------
     picture : callable
         Draws on the figure that it is given, in the colours that it is given.
-    height : float
-        In inches.
+    height, width : float
+        In inches, of 100 pixels each.
     """
     for theme in (LIGHT, DARK):
         with plt.rc_context(_settings(theme)):
-            figure = plt.figure(figsize=(6.4, height), layout="constrained")
+            figure = plt.figure(figsize=(width, height), layout="constrained")
             picture(figure, theme)
             figure.draw_without_rendering()  # makes the ticks, while the settings hold
 
