@@ -26,10 +26,12 @@ test-oldest:
 	  tests/test_metaestimators.py tests/test_losses.py tests/test_mixtures.py \
 	  -k 'not TestOtherPackages'
 
-# Builds the site in docs/_build/html, each warning an error; docs/site_links.py then follows its links.
+# Builds the site in docs/_build/html, each warning an error, follows its links, and runs all code that
+# its pages and the docstrings show.
 docs: $(READY_DOCS)
 	$(BIN)/sphinx-build -W --keep-going -j auto -b html docs docs/_build/html
 	$(BIN)/python -m docs.site_links docs/_build/html
+	$(BIN)/python -m pytest -n auto src tests/test_pages.py
 
 # Opens every page of it in Chromium, which must be installed, and makes pictures of some.
 docs-browser: docs
