@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from docs.guide.plots.style import Theme, draw
 
 NUMBERS = {
-    r"$10^{-400}$": -400.0,
-    "1000 coin\nflips": 1000 * math.log10(0.5),
-    "a coin\nflip": math.log10(0.5),
+    "1400\nflips": 1400 * math.log10(0.5),
+    "1000\nflips": 1000 * math.log10(0.5),
+    "1\nflip": math.log10(0.5),
     r"$e^{700}$": 700 * math.log10(math.e),
     r"$e^{1000}$": 1000 * math.log10(math.e),
 }
@@ -27,7 +27,7 @@ def ends(name: str) -> tuple[float, float]:
 def picture(figure: Figure, theme: Theme) -> None:
     """Draw bars for the types, and dots for the numbers."""
     axes = figure.add_subplot()
-    axes.set_title("Many a likelihood, and e^1000, lie beyond the ends of float64")
+    axes.set_title("1400 flips of a coin, and e^1000, lie beyond the ends of float64")
     rows = ("float16", theme.purple), ("float32", theme.green), ("float64", theme.blue)
     for row, (name, colour) in enumerate(rows):
         low, high = ends(name)
@@ -39,9 +39,9 @@ def picture(figure: Figure, theme: Theme) -> None:
         colour = theme.ink if inside else theme.orange
         axes.plot(exponent, 3.1, "o", color=colour, markersize=7)
         axes.text(exponent, 3.45, name, color=colour, ha="center", va="bottom")
-    axes.text(-400, 2.75, "becomes 0", color=theme.orange, ha="center", va="top")
+    axes.text(-421, 2.75, "becomes 0", color=theme.orange, ha="center", va="top")
     axes.text(434, 2.75, "becomes inf", color=theme.orange, ha="center", va="top")
-    axes.set(xlim=(-470, 500), ylim=(-0.5, 4.4), yticks=[], xlabel="decimal exponent")
+    axes.set(xlim=(-490, 500), ylim=(-0.5, 4.4), yticks=[], xlabel="decimal exponent")
     axes.set_xticks([-400, -300, -200, -100, 0, 100, 200, 300, 400])
     axes.spines["left"].set_visible(False)
 

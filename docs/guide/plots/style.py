@@ -22,8 +22,8 @@ class Theme(NamedTuple):
     purple: str
 
 
-LIGHT = Theme("#ffffff", "#22262e", "#c3c8d1", "#0072b2", "#d55e00", "#00805d", "#a8508a")
-DARK = Theme("#14181e", "#ced6dd", "#4a5361", "#56b4e9", "#e69f00", "#2ec495", "#cc79a7")
+LIGHT = Theme("#ffffff", "#22262e", "#a3abb8", "#0072b2", "#d55e00", "#00805d", "#a8508a")
+DARK = Theme("#14181e", "#ced6dd", "#6b7585", "#56b4e9", "#e69f00", "#2ec495", "#cc79a7")
 
 
 def draw(picture: Callable[[Figure, Theme], None], height: float = 3.4, width: float = 6.4) -> None:
