@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 
 class Theme(NamedTuple):
-    """The colours of a page, and those of Okabe and Ito (2008) that are clear on it."""
+    """A page's colours, and those of Okabe and Ito (2008), darker or lighter where need be."""
 
     paper: str
     ink: str
