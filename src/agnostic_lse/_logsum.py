@@ -30,7 +30,6 @@ from ._namespace import (
     constant,
     is_complex,
     largest_number,
-    quiet,
 )
 
 
@@ -389,31 +388,3 @@ def nonempty(xp: Namespace, x: Array, axes: tuple[int, ...], fill: float | None 
             one = xp.full(shape, absent, dtype=x.dtype, device=compat.device(x))
             x = xp.concat([x, one], axis=axis)  # derivatives go through x, so it stays
     return x
-
-
-# Dask's blocks are arrays, so a state travels as one: peak and rest along a last axis of length 2.
-
-
-def packed(state: State) -> Array:
-    """Return a state of positive terms as one array."""
-    xp = compat.array_namespace(state.peak)
-    return xp.stack((state.peak, state.rest), axis=-1)
-
-
-def unpacked(block: Array) -> tuple[Namespace, State]:
-    """Return the namespace and the state of what `packed` returned."""
-    return compat.array_namespace(block), State(block[..., 0], block[..., 1])
-
-
-@quiet
-def merged_blocks(one: Array, other: Array) -> Array:
-    """Merge two states that travel as arrays."""
-    xp, state = unpacked(one)
-    return packed(merge(xp, state, unpacked(other)[1]))
-
-
-@quiet
-def block_of_values(block: Array) -> Array:
-    """Return the logarithms of the sums of a state that travels as an array."""
-    xp, state = unpacked(block)
-    return value(xp, state)[0]

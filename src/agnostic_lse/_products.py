@@ -14,6 +14,7 @@ from . import _engines, _logsum
 from ._elementary import exp
 from ._namespace import (
     Array,
+    DType,
     Namespace,
     arguments,
     constant,
@@ -340,8 +341,15 @@ def _over_blocks(xp: Namespace, a: Array, b: Array) -> Array:
         adjust_chunks={k: 1},
         dtype=a.dtype,
     )
-    read = functools.partial(_engines.read_value, a.dtype)
+    read = functools.partial(_read, a.dtype)
     return _engines.sum_of_blocks((products, None, None), (k,), read, False, a.dtype)
+
+
+def _read(
+    dtype: DType, xp: Namespace, parts: _engines.tiles.Results, axes: tuple[int, ...]
+) -> Array:
+    """Read the logarithms of sums from their states, in a dtype and without the axes."""
+    return finished(xp, _logsum.value(xp, _logsum.State(*parts))[0], dtype, axes, keepdims=False)
 
 
 @quiet

@@ -225,7 +225,7 @@ def _over_blocks(x: Array, axis: int) -> Array:
     terms = da.map_blocks(_block_of_terms, x, new_axis=x.ndim, chunks=chunks, dtype=x.dtype)
     states = cumreduction(
         _block_of_prefixes,
-        _logsum.merged_blocks,
+        _engines.dask.merged_blocks,
         -np.inf,
         terms,
         axis=axis,
@@ -233,20 +233,20 @@ def _over_blocks(x: Array, axis: int) -> Array:
         method="blelloch",
         preop=_block_of_totals,
     )
-    return da.map_blocks(_logsum.block_of_values, states, drop_axis=x.ndim, dtype=x.dtype)
+    return da.map_blocks(_engines.dask.block_of_values, states, drop_axis=x.ndim, dtype=x.dtype)
 
 
 def _block_of_terms(block: Array) -> Array:
-    return _logsum.packed(State(block, compat.array_namespace(block).zeros_like(block)))
+    return _engines.dask.packed(State(block, compat.array_namespace(block).zeros_like(block)))
 
 
 @quiet
 def _block_of_prefixes(block: Array, axis: int, dtype: Any) -> Array:  # noqa: ARG001 (Dask's)
-    xp, terms = _logsum.unpacked(block)
-    return _logsum.packed(prefixes(xp, terms.peak, axis))
+    xp, terms = _engines.dask.unpacked(block)
+    return _engines.dask.packed(prefixes(xp, terms.peak, axis))
 
 
 @quiet
 def _block_of_totals(block: Array, axis: int, keepdims: bool) -> Array:  # noqa: ARG001 (Dask's)
-    xp, terms = _logsum.unpacked(block)
-    return _logsum.packed(_logsum.lift(xp, terms.peak, (axis,)))
+    xp, terms = _engines.dask.unpacked(block)
+    return _engines.dask.packed(_logsum.lift(xp, terms.peak, (axis,)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import array_api_compat as compat
 
-from . import _logsum
+from . import _engines, _logsum
 from ._logsum import State
 from ._namespace import (
     Array,
@@ -235,14 +235,14 @@ def _over_blocks(xp: Namespace, x: Array, ids: Array, num_segments: int) -> Arra
     states = [blocks[k * num_segments : (k + 1) * num_segments] for k in range(count)]
     while len(states) > 1:
         merged = [
-            da.map_blocks(_logsum.merged_blocks, *pair, dtype=x.dtype)
+            da.map_blocks(_engines.dask.merged_blocks, *pair, dtype=x.dtype)
             for pair in zip(states[0::2], states[1::2], strict=False)
         ]
         states = merged + states[2 * len(merged) :]
-    return da.map_blocks(_logsum.block_of_values, states[0], drop_axis=x.ndim, dtype=x.dtype)
+    return da.map_blocks(_engines.dask.block_of_values, states[0], drop_axis=x.ndim, dtype=x.dtype)
 
 
 @quiet
 def _block_of_segments(x: Array, ids: Array, num_segments: int) -> Array:
     xp = compat.array_namespace(x)
-    return _logsum.packed(_segments(xp, x, xp.reshape(ids, (-1,)), num_segments))
+    return _engines.dask.packed(_segments(xp, x, xp.reshape(ids, (-1,)), num_segments))

@@ -100,12 +100,6 @@ def widened(xp: Namespace, parts: tiles.Results) -> tiles.Results:
     return tuple(map(wide, parts))
 
 
-def read_value(dtype: DType, xp: Namespace, parts: tiles.Results, axes: tuple[int, ...]) -> Array:
-    """Read the logarithms of sums of positive terms, in a dtype and without the axes."""
-    out = xp.squeeze(_logsum.value(xp, State(*parts))[0], axis=axes)
-    return xp.astype(out, dtype, copy=False)
-
-
 def _merged_blocks(xp: Namespace, parts: tiles.Results) -> tiles.Results:
     if parts[2] is None:
         return _logsum.merge_all(xp, State(*parts))

@@ -16,6 +16,8 @@ from typing import Any
 
 import array_api_compat as compat
 
+from .. import _logsum
+from .._logsum import State
 from .._namespace import Array, DType, Namespace, quiet
 from . import choice, threads, tiles
 
@@ -243,3 +245,32 @@ def _mapped(
     xp = compat.array_namespace(block)
     with _within(kernels, xp), threads.alone():
         return function(xp, block, *parts)
+
+
+# Where Dask itself cuts blocks and joins them, as in its scan, a state must travel as one array:
+# peak and rest along a last axis of length 2.
+
+
+def packed(state: State) -> Array:
+    """Return a state of positive terms as one array."""
+    xp = compat.array_namespace(state.peak)
+    return xp.stack((state.peak, state.rest), axis=-1)
+
+
+def unpacked(block: Array) -> tuple[Namespace, State]:
+    """Return the namespace and the state of what `packed` returned."""
+    return compat.array_namespace(block), State(block[..., 0], block[..., 1])
+
+
+@quiet
+def merged_blocks(one: Array, other: Array) -> Array:
+    """Merge two states that travel as arrays."""
+    xp, state = unpacked(one)
+    return packed(_logsum.merge(xp, state, unpacked(other)[1]))
+
+
+@quiet
+def block_of_values(block: Array) -> Array:
+    """Return the logarithms of the sums of a state that travels as an array."""
+    xp, state = unpacked(block)
+    return _logsum.value(xp, state)[0]
