@@ -120,7 +120,7 @@ def _is(kind: type, value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Tell whether something is a number as `_as_numbers` writes it."""
+    """Tell whether something is a number as `as_numbers` writes it."""
     if isinstance(value, str):
         try:
             np.longdouble(value)
@@ -133,7 +133,7 @@ def _is_number(value: Any) -> bool:
 def from_numbers(
     xp: Namespace, numbers: Any, shape: tuple[int, ...], dtype: DType, device: Any
 ) -> Array | None:
-    """Return the array that `_as_numbers` has made lists of."""
+    """Return the array that `as_numbers` has made lists of."""
     if numbers is None:
         return None
     host = np.dtype(dtype_name(dtype))

@@ -11,7 +11,7 @@ from .._elementary import log1p
 from .._elementwise import log_expit
 from .._namespace import Array
 from .._reductions import log_softmax
-from .columns import mean, spread
+from .columns import mean, places_of, spread
 from .links import log_of, log_shares, logistic, stacked
 from .rule import Rule
 
@@ -39,7 +39,7 @@ def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
         scores = scores[:, 1]
     columns = [scores] if scores.ndim == 1 else list(scores.T)
     pairs = list(zip(member.calibrators, columns, strict=True))
-    places = np.searchsorted(classes, member.estimator.classes_)[: len(columns)]
+    places = places_of(member.estimator.classes_, classes)[: len(columns)]
     if member.method == "sigmoid":
         log_odds = [-(by.a_ * column + by.b_) for by, column in pairs]
         if binary:

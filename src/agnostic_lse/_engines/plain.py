@@ -16,6 +16,7 @@ from .. import _logsum
 from .._elementary import exp, log1p
 from .._logsum import State
 
+# So many terms NumPy adds in order wherever it adds in pairs.
 _FEW = 16
 # What the leading digits of so many terms of float32 leave is 128 * 2**-12 in all, and its rounding
 # does not count. Of more, NumPy rounds too often: it adds sixteen in order.
