@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnostic_lse import _files, logsumexp
+from agnostic_lse import _blocks, _files, logsumexp
 from agnostic_lse.__main__ import main
 from tests.backends import available_package
 
@@ -36,7 +36,7 @@ def saved(folder: Path, array: Any) -> Path:
 
 def cut(monkeypatch: pytest.MonkeyPatch, block: int, least_terms: int = 2) -> None:
     monkeypatch.setattr(_files, "BLOCK", block)
-    monkeypatch.setattr(_files, "LEAST_TERMS", least_terms)
+    monkeypatch.setattr(_blocks, "LEAST_TERMS", least_terms)
 
 
 def numbers(shape: tuple[int, ...], dtype: str, order: Any = "C") -> Any:
@@ -150,7 +150,7 @@ class TestBlocks:
     )
     def test_every_entry_once(self, shape: tuple[int, ...], which: int, entries: int) -> None:
         axes = tuple(axis for axis in range(len(shape)) if which >> axis & 1)
-        blocks = _files._Blocks.of(shape, axes, entries)
+        blocks = _blocks.Blocks.of(shape, axes, entries)
         seen: list[int] = []
         for block in blocks.in_turn():
             runs = list(blocks.runs(block))
@@ -175,7 +175,7 @@ class TestBlocks:
         self, shape: tuple[int, ...], axes: tuple[int, ...], least_run: int, pieces: int
     ) -> None:
         entries = _files.BLOCK // 8
-        blocks = _files._Blocks.of(shape, axes, entries)
+        blocks = _blocks.Blocks.of(shape, axes, entries)
         first = next(blocks.in_turn())
         assert {count >= least_run for _, count in blocks.runs(first)} == {True}
         assert entries // 2 <= blocks.most <= entries
@@ -390,7 +390,7 @@ class TestOut:
         cut(monkeypatch, 64)
         path, out = saved(tmp_path, np.zeros((100, 3))), tmp_path / "out.npy"
         out.write_text("old")
-        true_runs, calls = _files._Blocks.runs, itertools.count()
+        true_runs, calls = _blocks.Blocks.runs, itertools.count()
 
         def runs(*arguments: Any) -> Any:
             if next(calls) == 3:
@@ -398,7 +398,7 @@ class TestOut:
                 raise error
             yield from true_runs(*arguments)
 
-        monkeypatch.setattr(_files._Blocks, "runs", runs)
+        monkeypatch.setattr(_blocks.Blocks, "runs", runs)
         assert main(["reduce", str(path), "--axis", "1", "--out", str(out)]) == status
         assert sentence in capsys.readouterr().err
         assert out.read_text() == "old"

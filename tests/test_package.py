@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,62 +17,7 @@ import pytest
 import agnostic_lse
 
 SOURCE = Path(agnostic_lse.__file__).parent
-# From the top down: each may import from those after it.
-LAYERS = (
-    "__main__",
-    "_arguments",
-    "_bench",
-    "_demo",
-    "_files",
-    "_console",
-    "_exact",
-    "_libraries",
-    "_timing",
-    "sklearn",
-    "_metaestimators",
-    "_metaestimators.classifier",
-    "_metaestimators.pool",
-    "_metaestimators.transformer",
-    "_metaestimators.around",
-    "_classifiers",
-    "_classifiers.boosters",
-    "_classifiers.calibrated",
-    "_classifiers.composite",
-    "_classifiers.single",
-    "_classifiers.rule",
-    "_classifiers.columns",
-    "_classifiers.links",
-    "_losses",
-    "_mixtures",
-    "_mixin",
-    "_transformers",
-    "_validation",
-    "_groups",
-    "__init__",
-    "_accumulator",
-    "_checkpoints",
-    "_running",
-    "_means",
-    "_reductions",
-    "_products",
-    "_segments",
-    "_scan",
-    "_elementwise",
-    "_engines.configuration",
-    "_engines",
-    "_engines.cuda",
-    "_engines.dask",
-    "_engines.host",
-    "_engines.plain",
-    "_engines.views",
-    "_engines._compiled",
-    "_engines.tiles",
-    "_engines.threads",
-    "_engines.choice",
-    "_logsum",
-    "_elementary",
-    "_namespace",
-)
+ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 
 def test_all_is_what_is_defined() -> None:
@@ -101,26 +48,50 @@ def test_import_is_light() -> None:
     assert run.stdout.strip() == "['agnostic_lse']"
 
 
+def layers() -> list[str]:
+    """Return the modules in the first column of the table, from the top down."""
+    rows = re.findall(r"^\| (`.*?`) \|", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [layer(Path(path)) for row in rows for path in re.findall(r"`([^`]+\.py)`", row)]
+
+
 def layer(path: Path) -> str:
-    """Return the name that a file's module has in the list above."""
-    parts = path.relative_to(SOURCE).with_suffix("").parts
+    """Return the name within the package of the module in a file."""
+    parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def test_imports_go_one_way() -> None:
-    files = {layer(path): path for path in SOURCE.rglob("*.py") if "_examples" not in path.parts}
-    assert set(files) == set(LAYERS)
-    for place, module in enumerate(LAYERS):
-        parts = () if module == "__init__" else tuple(module.split("."))
-        package = parts if files[module].name == "__init__.py" else parts[:-1]
-        for node in ast.walk(ast.parse(files[module].read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                base = package[: len(package) - node.level + 1]
-                base += tuple(node.module.split(".")) if node.module else ()
-                for alias in node.names:
-                    names = (".".join((*base, alias.name)), ".".join(base), "__init__")
-                    target = next(name for name in names if name in LAYERS)
-                    assert LAYERS.index(target) > place, f"{module} imports {target}"
+def files() -> dict[str, Path]:
+    """Return the files of all modules by their names within the package."""
+    paths = (path for path in SOURCE.rglob("*.py") if "_examples" not in path.parts)
+    return {layer(path.relative_to(SOURCE)): path for path in paths}
+
+
+def imported(module: str, path: Path, known: Collection[str]) -> Iterator[str]:
+    """Give the modules of the package that one imports, at its top or within a function."""
+    parts = () if module == "__init__" else tuple(module.split("."))
+    package = parts if path.name == "__init__.py" else parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                names = (".".join((*base, alias.name)), ".".join(base), "__init__")
+                yield next(name for name in names if name in known)
+
+
+def test_the_table_of_the_architecture_has_every_module() -> None:
+    assert sorted(layers()) == sorted(files())
+
+
+def test_imports_go_down_the_table_of_the_architecture() -> None:
+    order = layers()
+    upward = [
+        f"{module} imports {target}"
+        for module, path in files().items()
+        for target in imported(module, path, order)
+        if order.index(target) <= order.index(module)
+    ]
+    assert upward == []
 
 
 def test_types_are_shipped() -> None:

@@ -8,17 +8,11 @@ While a block is summed, a thread reads the next one: on a busy machine of two p
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import importlib
 import itertools
 import math
-import operator
 import os
 import secrets
-import signal
 import stat
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -27,24 +21,17 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
+from . import _process
 from ._accumulator import LogSumExpAccumulator
-from ._engines import host
+from ._blocks import Blocks
 from ._namespace import reduced_axes
 from ._reductions import logsumexp
 
 # Bytes of a block, of which there are two, in the dtype that it is summed in. Kernels are worth
 # their while from 4 MiB of float64 on; from 4 to 16 MiB, all took as long.
 BLOCK = 2**23
-# Of the terms of each sum, at least so many are in a block, if there are. To join a block's sums
-# with those before takes 12 to 15 nanoseconds each, as long as to sum some 40 terms of float32 (0.3
-# each). And it says how short a run of bytes can be in the file: 8 MiB / 32 = 256 KiB. One disk of
-# 1.4 to 2.1 GB/s gave 0.6 GB/s in such runs, which is ten times what joining takes, and 0.3 GB/s in
-# runs of 64 KiB.
-LEAST_TERMS = 32
 # More numbers than these are for a file, not for a terminal.
 MOST_PRINTED = 4096
-# From <malloc.h>
-_M_ARENA_MAX = -8
 
 _MAGIC = b"\x93NUMPY"
 _ZIP = b"PK"
@@ -69,7 +56,7 @@ class Reduced(NamedTuple):
 
 def reduce(path: Path, axis: str | None, keepdims: bool, out: Path | None, quiet: bool) -> Reduced:
     """Write the log-sum-exp of a file along axes to another, or return it."""
-    with _opened(path) as stream, _noted_signals() as end_if_asked:
+    with _opened(path) as stream, _process.noted_signals() as end_if_asked:
         source = _Source.of(stream, path)
         axes = _axes(axis, source)
         shape = _shape_without(source.shape, axes, keepdims)
@@ -79,9 +66,9 @@ def reduce(path: Path, axis: str | None, keepdims: bool, out: Path | None, quiet
                 "printed: name a file for them by --out."
             )
         target = None if out is None else _target(out, stream)
-        _save_address_space()
+        _process.save_address_space()
         # The thread must have ended before the file is closed.
-        with _progress(source.bytes, quiet) as show, ThreadPoolExecutor(1) as reader:
+        with _process.progress_bar(source.bytes, quiet) as show, ThreadPoolExecutor(1) as reader:
 
             def advance(done: int) -> None:
                 show(done)
@@ -212,85 +199,6 @@ def _shape_without(
     return tuple(n for axis, n in enumerate(shape) if axis not in axes)
 
 
-class _Blocks(NamedTuple):
-    """How a file is cut: its axes, in the order of the file, those alike beside each other as one.
-
-    Blocks hold ranges of each axis. Of the kept axes one is cut at most, and all before it to
-    single indices, so that finished sums follow each other as in the result.
-    """
-
-    lengths: tuple[int, ...]
-    summed: tuple[bool, ...]
-    steps: tuple[int, ...]
-
-    @classmethod
-    def of(cls, shape: tuple[int, ...], axes: tuple[int, ...], entries: int) -> _Blocks:
-        """Cut an array in C order to blocks of so many entries, the last axes last."""
-        merged: list[tuple[int, bool]] = []
-        for axis, length in enumerate(shape):
-            summed = axis in axes
-            if length != 1:
-                before = merged.pop()[0] if merged and merged[-1][1] == summed else 1
-                merged.append((before * length, summed))
-        merged = merged or [(1, False)]
-        lengths, flags = zip(*merged, strict=True)
-        terms = math.prod(length for length, summed in merged if summed)
-        most_sums = max(1, entries // max(1, min(terms, LEAST_TERMS)))
-        steps = []
-        for length, summed in reversed(merged):
-            step = max(1, min(length, entries if summed else min(entries, most_sums)))
-            if summed:
-                step = max(1, -(-length // -(-max(1, length) // step)))  # no small rest
-            else:
-                most_sums //= step
-            entries //= step
-            # What is left over after a cut is no whole one, but 1 at least.
-            entries, most_sums = max(1, entries), max(1, most_sums)
-            steps.append(step)
-        return cls(lengths, flags, tuple(reversed(steps)))
-
-    @property
-    def most(self) -> int:
-        """How many entries a block has at most."""
-        return math.prod(self.steps)
-
-    @property
-    def pieces(self) -> int:
-        """Of how many blocks each sum has a part."""
-        cut = zip(self.lengths, self.steps, self.summed, strict=True)
-        return math.prod(-(-length // step) for length, step, summed in cut if summed)
-
-    @property
-    def along(self) -> tuple[int, ...]:
-        """The axes of a block that are summed."""
-        return tuple(axis for axis, summed in enumerate(self.summed) if summed)
-
-    def in_turn(self) -> Iterator[tuple[range, ...]]:
-        """Return the blocks, those that make the same sums after each other."""
-        nothing = (range(1),) * len(self.lengths)
-        for kept in self._places(nothing, summed=False):
-            yield from self._places(kept, summed=True)
-
-    def _places(self, others: Sequence[range], summed: bool) -> Iterator[tuple[range, ...]]:
-        """Cut the summed or the kept axes, the others being given."""
-        axes = [axis for axis, flag in enumerate(self.summed) if flag == summed]
-        starts = (range(0, self.lengths[axis], self.steps[axis]) for axis in axes)
-        for place in itertools.product(*starts):
-            block = list(others)
-            for axis, i in zip(axes, place, strict=True):
-                block[axis] = range(i, min(i + self.steps[axis], self.lengths[axis]))
-            yield tuple(block)
-
-    def runs(self, block: Sequence[range]) -> Iterator[tuple[int, int]]:
-        """Return the first entry, and how many follow each other, of each run in the file."""
-        pairs = enumerate(zip(block, self.lengths, strict=True))
-        cut = max((axis for axis, (part, length) in pairs if len(part) < length), default=0)
-        strides = [math.prod(self.lengths[axis + 1 :]) for axis in range(cut + 1)]
-        count = math.prod(map(len, block[cut:]))
-        for place in itertools.product(*block[:cut]):
-            yield sum(map(operator.mul, (*place, block[cut].start), strides)), count
-
-
 def _sums(
     stream: BinaryIO,
     source: _Source,
@@ -304,7 +212,7 @@ def _sums(
         shape, axes = shape[::-1], tuple(len(shape) - 1 - axis for axis in axes)
     # float16 is summed in float32, and integers in the dtype of the result.
     widest = max(source.dtype.itemsize, dtype.itemsize, np.dtype(np.float32).itemsize)
-    blocks = _Blocks.of(shape, axes, max(1, BLOCK // widest))
+    blocks = Blocks.of(shape, axes, max(1, BLOCK // widest))
     if blocks.pieces == 0:
         yield from _of_nothing(shape, axes, dtype)
         return
@@ -322,7 +230,7 @@ def _sums(
 def _entries(
     stream: BinaryIO,
     source: _Source,
-    blocks: _Blocks,
+    blocks: Blocks,
     reader: ThreadPoolExecutor,
     advance: Callable[[int], object],
 ) -> Iterator[np.ndarray[Any, Any]]:
@@ -457,75 +365,3 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
             ) from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _noted_signals() -> Iterator[Callable[[], None]]:
-    """Give what to call between blocks, which leaves if a signal has asked to since.
-
-    An exception out of the signal itself could come anywhere: in a call back from compiled code,
-    which swallows it, or in the midst of a lock. A second signal does what it does by default.
-    """
-    came: list[int] = []
-
-    def end_if_asked() -> None:
-        if came and came[0] == signal.SIGINT:
-            raise KeyboardInterrupt
-        if came:
-            raise SystemExit(128 + came[0])  # as shells count it
-
-    if threading.current_thread() is not threading.main_thread():
-        yield end_if_asked  # elsewhere no signals come, and none can be awaited
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # Whoever started the process may want it to go on, as nohup does.
-    defaults = (signal.SIG_DFL, signal.default_int_handler)
-    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in defaults}
-
-    def note(number: int, _: object) -> None:
-        came.append(number)
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield end_if_asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], object]]:
-    """Give what to tell how many bytes are done: a bar, if someone is there to see it."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        bars = importlib.import_module("tqdm").tqdm
-    except ImportError:
-        sys.stderr.write(
-            "There is no progress bar, since tqdm is not installed: pip install tqdm, or give "
-            "--quiet.\n"
-        )
-        yield lambda _: None
-        return
-    # tqdm has a thread that watches bars which expect too much between two calls: not this one.
-    without_thread: Any = type("Bar", (bars,), {"monitor_interval": 0})
-    with without_thread(total=total, unit="B", unit_scale=True, miniters=1, file=sys.stderr) as bar:
-        yield bar.update
-
-
-def _save_address_space() -> None:
-    """Take less address space where it is limited, so that more often there is enough for Numba.
-
-    Numba loads SciPy's OpenBLAS, which nothing here calls: of its own threads, each wants 32 MiB.
-    An arena of glibc's takes 64 MiB for each thread, and its stack another 8.
-    """
-    if host.address_space_limit() is None:
-        return
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    threading.stack_size(2**19)
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._namespace import Array, Namespace, quiet
 from ._reductions import log_softmax
-from ._validation import by_blocks, lies_on, widest_dtype
+from ._rows import by_blocks
+from ._validation import lies_on, widest_dtype
 
 # What decides the responsibilities of scikit-learn's own mixtures
 _DECISIVE = (

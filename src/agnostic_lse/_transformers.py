@@ -20,7 +20,8 @@ from ._groups import columns_of_groups
 from ._logsum import highest, relative
 from ._namespace import Array, Namespace, finished, largest_number, quiet, working_dtype
 from ._reductions import log_softmax, logsumexp
-from ._validation import by_blocks, validated
+from ._rows import by_blocks
+from ._validation import validated
 
 
 class LogSoftmaxTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

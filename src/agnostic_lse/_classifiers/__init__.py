@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._namespace import quiet
-from .._validation import by_blocks, floating
+from .._rows import by_blocks
+from .._validation import floating
 from . import boosters, calibrated, composite, single
 from .columns import checked_smoothing, smoothed
 from .rule import Function, Rule

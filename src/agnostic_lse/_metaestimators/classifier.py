@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._classifiers import log_proba
 from .._namespace import quiet
-from .._validation import by_blocks
+from .._rows import by_blocks
 from .around import AroundOne, check, exponentials, inner_gives_log_proba, inner_has, take_over
 
 

@@ -18,7 +18,8 @@ from .._classifiers import gives_log_proba, log_proba
 from .._classifiers.columns import mean, places_of, spread
 from .._namespace import to_host
 from .._reductions import log_softmax
-from .._validation import by_blocks, labels
+from .._rows import by_blocks
+from .._validation import labels
 from .around import check, exponentials, fitted, take_over
 
 

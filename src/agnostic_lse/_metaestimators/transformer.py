@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples
 from .._classifiers import has_labels, log_proba
 from .._classifiers.columns import places_of, smoothed, spread
 from .._namespace import Array, to_host
-from .._validation import by_blocks
+from .._rows import by_blocks
 from .around import AroundOne, check, fitted, take_over
 
 
