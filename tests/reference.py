@@ -1,7 +1,8 @@
-"""Exact answers, by mpmath, and the size of an error in units of roundoff."""
+"""Exact answers, by mpmath, the size of an error in units of roundoff, and JSON by the book."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -64,3 +65,12 @@ def roundoffs(
     if size == 0:
         return math.inf
     return float(off / (mp.mpf(float(info.eps)) / 2 * size))
+
+
+def strictly_parsed(text: str) -> Any:
+    """Return what JSON says, and refuse the NaN and Infinity that Python's parser lets pass."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)

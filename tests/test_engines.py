@@ -24,7 +24,8 @@ import agnostic_lse
 from agnostic_lse import _logsum, log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
 from agnostic_lse._engines import host, plain, threads, tiles
 from agnostic_lse._logsum import State
-from tests.backends import Backend, available
+from tests.backends import Backend, available, lacking
+from tests.cuda_emulator import COMPILER
 
 FUNCTIONS = (logsumexp, logmeanexp, softmax, log_softmax, logcumsumexp)
 INF, NAN = float("inf"), float("nan")
@@ -191,6 +192,67 @@ class TestChoice:
     def test_by_environment(self) -> None:
         script = "import agnostic_lse; agnostic_lse.show_config()"
         assert "kernels: off" in run(script, AGNOSTIC_LSE_KERNELS="off")
+
+    def test_configuration_as_a_dictionary(self) -> None:
+        script = """
+import json, sys, agnostic_lse
+config = agnostic_lse.show_config("dicts")
+json.dumps(config)
+print([m for m in config["libraries"] if m in sys.modules and m != "numpy"])
+print([m for m, of in config["libraries"].items() if of["devices"]])
+print(config["kernels"], config["threads"], config["libraries"]["numpy"])
+"""
+        out = run(script, AGNOSTIC_LSE_KERNELS="host", AGNOSTIC_LSE_NUM_THREADS="1").splitlines()
+        assert out[:2] == ["[]", "['numpy']"]
+        assert out[2] == f"host 1 {{'version': {np.__version__!r}, 'devices': ['cpu']}}"
+
+    def test_unknown_mode(self) -> None:
+        with pytest.raises(ValueError, match=r"^mode is 'json', but 'stdout' or 'dicts' was "):
+            agnostic_lse.show_config("json")  # type: ignore[call-overload]  # what is tested
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the driver has another name")
+    @pytest.mark.parametrize("fails", [0, 9])
+    def test_gpus(self, fails: int, tmp_path: Path) -> None:
+        """A library with NVML's functions, where its driver's would be."""
+        if COMPILER is None:
+            lacking("there is no compiler of C++")
+        source = tmp_path / "nvml.cpp"
+        source.write_text(f"""
+#include <cstring>
+extern "C" {{
+int nvmlInit_v2() {{ return {fails}; }}
+int nvmlShutdown() {{ return 0; }}
+int nvmlDeviceGetCount_v2(unsigned *count) {{ *count = 3; return 0; }}
+int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **device) {{
+    *device = (void *)(0x123456789abc0000ul + i);
+    return i == 1 ? 4 : 0;  // of which this process may not know
+}}
+int nvmlDeviceGetName(void *device, char *name, unsigned length) {{
+    if (length < 96) return 7;
+    strcpy(name, device == (void *)0x123456789abc0002ul ? "GPU two" : "GPU zero");
+    return 0;
+}}
+int nvmlSystemGetDriverVersion(char *version, unsigned length) {{
+    strcpy(version, "570.1");
+    return length < 80 ? 7 : 0;
+}}
+}}
+""")
+        library = tmp_path / "libnvidia-ml.so.1"
+        subprocess.run([COMPILER, "-shared", "-fPIC", source, "-o", library], check=True)
+        script = """
+import agnostic_lse
+config = agnostic_lse.show_config("dicts")
+print(config["gpus"], config["gpu_driver"])
+agnostic_lse.show_config()
+"""
+        out = run(script, LD_LIBRARY_PATH=str(tmp_path))
+        if fails:
+            assert out.startswith("[] None\n")
+            assert "GPUs of NVIDIA: none found\n" in out
+        else:
+            assert out.startswith("['GPU zero', 'GPU two'] 570.1\n")
+            assert "GPUs of NVIDIA: GPU zero, GPU two (driver 570.1)\n" in out
 
     def test_nested(self) -> None:
         from agnostic_lse._engines.choice import chosen

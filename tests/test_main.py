@@ -7,8 +7,11 @@ import importlib.util
 import os
 import re
 import runpy
+import shlex
+import signal
 import subprocess
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +26,8 @@ from sklearn.preprocessing import scale
 
 import agnostic_lse
 from agnostic_lse import _demo
-from agnostic_lse.__main__ import main
+from agnostic_lse.__main__ import COMMANDS, main
+from tests.reference import strictly_parsed
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,7 +144,7 @@ def test_a_reader_may_leave() -> None:
         "import sys\n"
         "from agnostic_lse import _demo\n"
         "from agnostic_lse.__main__ import main\n"
-        "_demo.run = lambda out: _demo.say('a line')\n"
+        "_demo.run = lambda *_: _demo.say('a line')\n"
         "sys.exit(main(['demo']))\n"
     )
     reading, writing = os.pipe()
@@ -202,7 +206,7 @@ class TestErrors:
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(_demo, "run", lambda _: pytest.fail("it ran"))
+        monkeypatch.setattr(_demo, "run", lambda *_: pytest.fail("it ran"))
         assert main(["demo", "--out", out]) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
@@ -222,7 +226,7 @@ class TestErrors:
         assert "(Permission denied): name another." in capsys.readouterr().err
 
     def test_out_is_left_as_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_demo, "run", lambda _: None)
+        monkeypatch.setattr(_demo, "run", lambda *_: None)
         fresh, old = tmp_path / "fresh.PNG", tmp_path / "old.svg"
         old.write_text("a picture")
         for out in (fresh, old):
@@ -241,19 +245,221 @@ class TestErrors:
         assert main([]) == 2
         assert "demo" in capsys.readouterr().out
 
-    @pytest.mark.parametrize(
-        ("arguments", "says"), [([], agnostic_lse.__doc__), (["demo"], "Fit classifiers of")]
-    )
-    def test_help(
-        self, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        with pytest.raises(SystemExit, match="0"):
-            main([*arguments, "--help"])
-        printed = capsys.readouterr().out
-        assert says in printed
-        assert "`" not in printed
-
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit, match="0"):
             main(["--version"])
         assert capsys.readouterr().out.startswith("agnostic_lse ")
+
+
+def help_of(*command: str) -> str:
+    """Return what a user is told who asks for help."""
+    arguments = [sys.executable, "-W", "error", "-m", "agnostic_lse", *command, "--help"]
+    run = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert run.stderr == ""
+    return run.stdout
+
+
+def examples(*command: str) -> list[list[str]]:
+    """Return the commands that a help text gives as examples, without the name of the program."""
+    found = re.findall(r"^  python -m agnostic_lse (.*)$", help_of(*command), flags=re.MULTILINE)
+    return [shlex.split(line) for line in found]
+
+
+def at_work(arguments: list[str], folder: Path, **options: Any) -> Any:
+    """Run a command in a folder, with standard output and error apart and no terminal."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "agnostic_lse", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+CONTROL = re.compile(r"[^\n\x20-\x7e]")
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", ["", *COMMANDS])
+    def test_ends_with_the_statuses(self, command: str) -> None:
+        text = help_of(*command.split())
+        last = text.rstrip().split("\n\n")[-1]
+        assert last.startswith("exit status: 0 if all is well")
+        for number, why in (
+            ("1", "fails"),
+            ("2", "wrong arguments"),
+            ("130", "Ctrl-C"),
+            ("141", ""),
+        ):
+            assert number in last
+            assert why in last
+        assert "`" not in text
+        assert not CONTROL.search(text)
+        assert max(map(len, text.splitlines())) <= 100
+
+    @pytest.mark.parametrize("command", ["", *COMMANDS])
+    def test_examples_run(self, command: str, tmp_path: Path) -> None:
+        np.save(tmp_path / "scores.npy", np.random.default_rng(0).standard_normal((5, 3, 4)))
+        found = examples(*command.split())
+        assert len(found) >= 2
+        for arguments in found:
+            run = at_work(arguments, tmp_path)
+            assert run.returncode == 0, run.stderr
+            assert not CONTROL.search(run.stdout + run.stderr)
+            if "--out" in arguments:
+                assert (tmp_path / arguments[arguments.index("--out") + 1]).exists()
+            else:
+                assert run.stdout
+            if "--json" in arguments:
+                (text,) = re.findall(r"keys of the JSON: (.*?)\n\n", help_of(command), re.DOTALL)
+                assert set(keys(strictly_parsed(run.stdout))) <= set(re.findall(r"\w+", text))
+
+    def test_all_commands_are_listed(self) -> None:
+        text = help_of()
+        assert agnostic_lse.__doc__ in text
+        assert re.findall(r"^    (\w+)  ", text, flags=re.MULTILINE) == list(COMMANDS)
+
+
+def keys(data: Any) -> list[str]:
+    """Return the keys of an object, and of the objects in a list in it."""
+    found = list(data)
+    for value in data.values():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            found += keys(value[0])
+    return found
+
+
+class TestStatus:
+    def test_the_installed_script(self, tmp_path: Path) -> None:
+        """The script that pip would write, in the words of the standard for entry points."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        ((name, target),) = project["scripts"].items()
+        module, _, function = target.partition(":")
+        script = tmp_path / name
+        script.write_text(f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+        run = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 2
+        assert run.stdout.startswith("usage: agnostic-lse [-h]")
+        assert "  agnostic-lse bench --help" in run.stdout
+
+    def test_as_a_module(self, tmp_path: Path) -> None:
+        run = at_work(["info", "--nothing"], tmp_path)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert run.stderr.startswith("usage: python -m agnostic_lse ")
+
+    @pytest.mark.parametrize("size", ["999", "-5", "1e6", "many"])
+    def test_size(self, size: str, tmp_path: Path) -> None:
+        run = at_work(["bench", f"--size={size}"], tmp_path)
+        assert (run.returncode, run.stdout) == (2, "")
+        expected = f"{size!r} came, but a whole number of 1000 or more was expected"
+        assert expected in run.stderr
+
+    @pytest.mark.parametrize("command", list(COMMANDS))
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [("AGNOSTIC_LSE_KERNELS", "fast"), ("AGNOSTIC_LSE_NUM_THREADS", "none")],
+    )
+    def test_environment(self, command: str, variable: str, value: str, tmp_path: Path) -> None:
+        arguments = [command, "scores.npy"] if command == "reduce" else [command]
+        run = at_work(arguments, tmp_path, env={**os.environ, variable: value})
+        assert (run.returncode, run.stdout) == (2, "")
+        assert re.fullmatch(rf".*{value!r}, but .* expected.*\.\n", run.stderr)
+
+    @pytest.mark.parametrize("command", list(COMMANDS))
+    @pytest.mark.parametrize(
+        ("error", "status", "sentence"),
+        [
+            (KeyboardInterrupt(), 130, "Interrupted, and nothing was written.\n"),
+            (MemoryError(), 1, "There is not enough memory: allow the process more.\n"),
+        ],
+    )
+    def test_of_errors(
+        self,
+        command: str,
+        error: BaseException,
+        status: int,
+        sentence: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(_: Any) -> int:
+            raise error
+
+        monkeypatch.setitem(COMMANDS, command, fail)
+        assert main([command, "scores.npy"] if command == "reduce" else [command]) == status
+        assert capsys.readouterr() == ("", sentence)
+
+    def test_interrupted(self, tmp_path: Path) -> None:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "agnostic_lse", "bench", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            text=True,
+        )
+        assert run.stderr is not None
+        run.stderr.read(len("Calculating"))  # from here on it is at work
+        run.send_signal(signal.SIGINT)
+        out, error = run.communicate(timeout=60)
+        assert (run.returncode, out) == (130, "")
+        assert error.endswith("Interrupted, and nothing was written.\n")
+        assert "Traceback" not in error
+
+    @pytest.mark.skipif(os.name != "posix", reason="only Unix closes outputs so")
+    @pytest.mark.parametrize("arguments", ["info", "bench --quick", "demo", "reduce scores.npy"])
+    def test_closed_output(self, arguments: str, tmp_path: Path) -> None:
+        np.save(tmp_path / "scores.npy", np.zeros(3))
+        program = f"{shlex.quote(sys.executable)} -m agnostic_lse {arguments}"
+        run = subprocess.run(
+            ["/bin/sh", "-c", f"{program} >&-"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert (run.returncode, run.stdout) == (1, "")
+        assert run.stderr == "Standard output is closed: open it, or send it to a file.\n"
+
+    @pytest.mark.skipif(os.name != "posix", reason="only Unix closes outputs so")
+    def test_closed_errors(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "scores.npy", np.zeros(3))
+        program = f"{shlex.quote(sys.executable)} -m agnostic_lse"
+        for arguments, status in (("reduce nothing.npy", 2), ("reduce scores.npy", 0)):
+            run = subprocess.run(
+                ["/bin/sh", "-c", f"{program} {arguments} 2>&-"],
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=tmp_path,
+            )
+            assert run.returncode == status
+            assert run.stdout == ("" if status else f"{np.log(3)}\n")
+
+
+class TestInfo:
+    def test_is_what_show_config_says(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["info"]) == 0
+        text = capsys.readouterr().out
+        agnostic_lse.show_config()
+        assert text == capsys.readouterr().out
+        assert main(["info", "--json"]) == 0
+        assert strictly_parsed(capsys.readouterr().out) == agnostic_lse.show_config("dicts")
+
+    def test_a_library_that_is_broken(self, tmp_path: Path) -> None:
+        (tmp_path / "torch").mkdir()
+        (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('no libc10.so\\nnone')")
+        (tmp_path / "torch-9.9.dist-info").mkdir()
+        metadata = "Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n"
+        (tmp_path / "torch-9.9.dist-info" / "METADATA").write_text(metadata)
+        found = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+        run = at_work(
+            ["info", "--json", "--devices"], tmp_path, env={**os.environ, "PYTHONPATH": found}
+        )
+        assert run.returncode == 0
+        assert run.stderr == "torch is installed, but cannot be imported (no libc10.so).\n"
+        libraries = strictly_parsed(run.stdout)["libraries"]
+        assert libraries["torch"] == {"version": "9.9", "devices": None}
+        assert libraries["numpy"] == {"version": np.__version__, "devices": ["cpu"]}

@@ -20,7 +20,9 @@ if the reader of its output has left.
 ABOUT = f"""\
 examples:
   %(prog)s info
-  %(prog)s COMMAND --help
+      what is installed and in use
+  %(prog)s bench --help
+      what a command takes, with examples
 
 {STATUS}"""
 INFO = f"""\
@@ -62,10 +64,8 @@ DEMO = f"""\
 examples:
   %(prog)s
       a picture in agnostic_lse_demo.png
-  %(prog)s --out digits.svg
-      or elsewhere
-  %(prog)s --json
-      the tables for a program to read
+  %(prog)s --out digits.svg --json
+      a picture elsewhere, and the tables for a program to read
 
 keys of the JSON: outcomes (of each model on each set of images: images, model, accuracy,
 minus_inf, nan, warnings, clipped_loss, exact_loss), runs (of each array library: library, device,

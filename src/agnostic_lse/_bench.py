@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import math
 import os
 from collections.abc import Callable, Iterator
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,8 @@ class _Problem:
             try:
                 along = library.compiled(maker(library.module, function, self.axis))
             except (ImportError, AttributeError) as error:
-                left_out[f"{name}.{function}"] = str(error)
+                what = name if isinstance(error, ImportError) else f"{name}.{function}"
+                left_out[what] = str(error)
                 continue
             call = functools.partial(_call, library, along)
             errors[name] = self._error(function, call(x), self.exact)
@@ -250,11 +251,6 @@ def _print_worst(results: list[dict[str, Any]]) -> None:
         f"Smallest ratio: {ratio:.2f}, {way}, {result['function']} of {result['dtype']} "
         f"{'x'.join(map(str, result['shape']))}, on {result['library']}"
     )
-
-
-def geometric_mean(values: list[float]) -> float:
-    """Return the mean of ratios that is the same the other way round."""
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
 def _digits(error: float) -> str:
