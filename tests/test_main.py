@@ -27,6 +27,7 @@ from sklearn.preprocessing import scale
 import agnostic_lse
 from agnostic_lse import _demo
 from agnostic_lse.__main__ import COMMANDS, main
+from agnostic_lse._arguments import parsed
 from tests.reference import strictly_parsed
 
 ROOT = Path(__file__).parents[1]
@@ -463,3 +464,46 @@ class TestInfo:
         libraries = strictly_parsed(run.stdout)["libraries"]
         assert libraries["torch"] == {"version": "9.9", "devices": None}
         assert libraries["numpy"] == {"version": np.__version__, "devices": ["cpu"]}
+
+
+PAGE = (ROOT / "docs" / "howto" / "command_line.md").read_text(encoding="utf-8")
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", ["README.md", "docs/howto/command_line.md"])
+    def test_commands_exist(self, page: str) -> None:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+        lines = [line for line in "".join(blocks).splitlines() if line.startswith("agnostic-lse ")]
+        found = [parsed("agnostic-lse", shlex.split(line, comments=True)[1:])[0] for line in lines]
+        assert {options.command for options in found} == set(COMMANDS)
+
+    def test_what_reduce_prints(self, tmp_path: Path) -> None:
+        """Run the blocks of its section in turn, as a reader would."""
+        (section,) = re.findall(r"^## Sum a file(.*?)^## ", PAGE, flags=re.DOTALL | re.MULTILINE)
+        blocks = re.findall(
+            r"```sh\n(.*?)```(?:\n\n```(?:text|json)\n(.*?)```)?", section, re.DOTALL
+        )
+        assert len(blocks) == 4
+        for commands, expected in blocks:
+            python = shlex.quote(sys.executable)
+            script = re.sub(r"^python ", f"{python} ", commands, flags=re.MULTILINE)
+            script = re.sub(
+                r"^agnostic-lse ", f"{python} -m agnostic_lse ", script, flags=re.MULTILINE
+            )
+            run = subprocess.run(
+                ["/bin/sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, check=True
+            )
+            number = r"\d+\.\d+"  # whose last digit may depend on the processor
+            assert re.sub(number, "", run.stdout) == re.sub(number, "", expected)
+            found, shown = (list(map(float, re.findall(number, t))) for t in (run.stdout, expected))
+            assert found == pytest.approx(shown, rel=1e-15)
+        assert np.load(tmp_path / "sums.npy").shape == (2, 3, 1)
+
+    def test_what_info_prints(self, capsys: pytest.CaptureFixture[str]) -> None:
+        def labels(text: str) -> list[str]:
+            return [re.split(r":| \d", line)[0] for line in text.splitlines()]
+
+        (shown,) = re.findall(r"agnostic-lse info\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+        assert main(["info"]) == 0
+        assert labels(capsys.readouterr().out) == labels(shown)
