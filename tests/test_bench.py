@@ -165,6 +165,18 @@ def test_numpy_alone(tmp_path: Path) -> None:
     assert "PyTorch: left out, torch is not installed" in printed
 
 
+def test_a_library_that_breaks(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so: cannot open\\nand so on')")
+    found = bench("--quick", "--size", "1000", PYTHONPATH=on_path(tmp_path))
+    reason = "libcudart.so: cannot open"
+    assert (found["left_out"]["PyTorch"], found["left_out"]["PyTorch CUDA"]) == (reason, reason)
+    assert {result["library"].split()[0] for result in found["results"]} >= {"NumPy"}
+
+
+def on_path(folder: Path) -> str:
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def a_result(library: str, function: str, **seconds: float) -> dict[str, Any]:
     return {
         "library": library,

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,18 @@ print(config["kernels"], config["threads"], config["libraries"]["numpy"])
         out = run(script, AGNOSTIC_LSE_KERNELS="host", AGNOSTIC_LSE_NUM_THREADS="1").splitlines()
         assert out[:2] == ["[]", "['numpy']"]
         assert out[2] == f"host 1 {{'version': {np.__version__!r}, 'devices': ['cpu']}}"
+
+    def test_libraries_without_devices(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fails() -> None:
+            raise RuntimeError("Unable to initialize backend")
+
+        runtime = SimpleNamespace(getDeviceCount=fails)
+        cupy = SimpleNamespace(__version__="13.0", cuda=SimpleNamespace(runtime=runtime))
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+        monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(__version__="1.0", devices=fails))
+        libraries = agnostic_lse.show_config("dicts")["libraries"]
+        assert libraries["cupy"] == {"version": "13.0", "devices": []}
+        assert libraries["jax"] == {"version": "1.0", "devices": []}
 
     def test_unknown_mode(self) -> None:
         with pytest.raises(ValueError, match=r"^mode is 'json', but 'stdout' or 'dicts' was "):

@@ -255,7 +255,9 @@ class TestErrors:
 def help_of(*command: str) -> str:
     """Return what a user is told who asks for help."""
     arguments = [sys.executable, "-W", "error", "-m", "agnostic_lse", *command, "--help"]
-    run = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    # The first of which Python 3.14 would obey
+    terminal = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"}
+    run = subprocess.run(arguments, capture_output=True, text=True, check=True, env=terminal)
     assert run.stderr == ""
     return run.stdout
 

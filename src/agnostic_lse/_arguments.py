@@ -98,9 +98,17 @@ reader of its output has left. A file of results is there as a whole or not at a
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """One without the colours that Python's own has from 3.14 on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.color = False
+
+
 def parsed(program: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, str]:
     """Return the options of a command, and the help of them all."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         program,
         description=about,
         epilog=ABOUT,

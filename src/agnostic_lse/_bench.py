@@ -129,7 +129,7 @@ def _results(
                                 **problem.result(function, library, ways, effort, left_out),
                             }
             # Found, but broken or without a device, each library with errors of its own
-            except (ImportError, RuntimeError, _libraries.NoDeviceError) as error:
+            except (ImportError, OSError, RuntimeError, _libraries.NoDeviceError) as error:
                 left_out[name] = str(error).strip().partition("\n")[0]
 
 

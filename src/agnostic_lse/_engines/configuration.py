@@ -150,16 +150,16 @@ def _devices(module: str) -> list[str] | None:
     library = sys.modules.get(module)
     if library is None:
         return None
-    if module == "jax":
-        return [str(device) for device in library.devices()]
-    if module == "cupy":
-        try:
+    try:
+        if module == "jax":
+            return [str(device) for device in library.devices()]
+        if module == "cupy":
             count = library.cuda.runtime.getDeviceCount()
-        except library.cuda.runtime.CUDARuntimeError:  # so it says that there is none
-            count = 0
-        return [f"CUDA device {number}" for number in range(count)]
-    if module == "torch":
-        return ["cpu", *(f"cuda:{number}" for number in range(library.cuda.device_count()))]
+            return [f"CUDA device {number}" for number in range(count)]
+        if module == "torch":
+            return ["cpu", *(f"cuda:{number}" for number in range(library.cuda.device_count()))]
+    except RuntimeError:  # so CuPy says that there is none, and JAX that it cannot start its own
+        return []
     return ["cpu"]
 
 
