@@ -6,14 +6,13 @@ from typing import Any
 
 import array_api_compat as compat
 import numpy as np
-from sklearn import get_config
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
 
 from ._namespace import Array
 from ._reductions import log_softmax, logsumexp, softmax
 from ._validation import (
     floating,
+    is_dispatched,
     is_not_numeric,
     labels,
     number_of_classes,
@@ -179,7 +178,7 @@ class LogProbabilityMixin:
 
 def _joint_log_proba(estimator: Any, X: Any, method: str) -> Array:
     """Return the host's joint log-probabilities, one column for each class."""
-    if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
+    if is_dispatched(estimator):
         refuse_other_place(estimator, X, method, _arrays_of_fit(estimator))
     if not hasattr(estimator, "classes_"):
         raise NotFittedError(

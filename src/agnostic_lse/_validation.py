@@ -7,6 +7,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 from sklearn import get_config
+from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
 from ._namespace import (
@@ -93,6 +94,11 @@ def floating(name: str, value: Any) -> Array:
             f"{name} has dtype {dtype}, but real numbers were expected: return xp.real of it."
         )
     return xp.astype(value, dtype, copy=False)
+
+
+def is_dispatched(estimator: Any) -> bool:
+    """Tell whether scikit-learn gives an estimator arrays of all libraries as they are."""
+    return bool(get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support)
 
 
 def refuse_other_place(estimator: Any, X: Any, method: str, kept: dict[str, Array]) -> None:

@@ -19,7 +19,7 @@ from .._namespace import quiet
 from .._rows import by_blocks
 from .._validation import floating
 from . import boosters, calibrated, composite, single
-from .columns import checked_smoothing, smoothed
+from .columns import refuse_other_smoothing, smoothed
 from .rule import Function, Rule
 
 
@@ -95,7 +95,7 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
     [[-inf   0.]
      [-inf   0.]]
     """
-    checked_smoothing(smoothing)
+    refuse_other_smoothing(smoothing)
     rule = _rule_or_refusal(estimator)
     out = (_own_or_logarithm if rule is None else rule.function)(estimator, X)
     if isinstance(out, list):

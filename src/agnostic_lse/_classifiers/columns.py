@@ -43,7 +43,7 @@ def mean(members: Sequence[Array], weights: Any = None) -> Array:
     return logmeanexp(together, axis=0, b=weights)
 
 
-def checked_smoothing(smoothing: Any) -> None:
+def refuse_other_smoothing(smoothing: Any) -> None:
     """Refuse what is no probability to spread."""
     is_number = isinstance(smoothing, Real) and not isinstance(smoothing, bool)
     if not is_number or not 0 <= smoothing < 1:

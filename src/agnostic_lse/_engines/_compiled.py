@@ -10,7 +10,9 @@ What all the time goes into is written in vectors, by which LLVM fills the regis
 processor has. No flag that lets nan or infinity be forgotten, or additions be reordered, is
 set anywhere.
 
-All of it stands in one file, since Numba's cache knows of changes in a function's own file alone.
+All of it stands in one file, long as that is: Numba takes what it has compiled from its cache until
+the function's own file changes, and knows of no other. Of vectors in a second file it would go on
+to use the old ones, on a user's machine too, where a new version left this file as it was.
 """
 
 from __future__ import annotations

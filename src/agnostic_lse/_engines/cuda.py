@@ -32,7 +32,9 @@ _WORKING = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "
 # The compiler must not fuse products into sums, which would undo exact sums.
 _OPTIONS = ("-std=c++14", "--fmad=false")
 
+# Threads of a block, as in the kernels
 _THREADS = 256
+# CUDA's own limit along the first dimension of a grid
 _MOST_BLOCKS = 2**31 - 1
 # Each multiprocessor holds as many threads as 8 blocks have, on most devices.
 _BLOCKS_AT_ONCE = 8
@@ -53,6 +55,7 @@ _GROUPS = (
 # Where neighbours in memory belong to other rows, a thread or two take a row for themselves: the
 # 16 rows of a warp are stretches of 32 bytes or more.
 _COLUMNS = ((1, 4), (1, 16), (2, 16))
+# What a kernel of rows writes: `Mode` in the kernels
 _PARTIAL, _LAST, _SOFTMAX, _LOG_SOFTMAX = range(4)
 
 

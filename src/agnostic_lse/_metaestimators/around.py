@@ -15,10 +15,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from .._classifiers import gives_log_proba
-from .._classifiers.columns import checked_smoothing
+from .._classifiers.columns import refuse_other_smoothing
 from .._elementary import exp
 from .._namespace import Array, quiet
-from .._validation import refuse_other_place
+from .._validation import is_dispatched, refuse_other_place
 
 
 def _fitted_or_not(estimator: Any) -> Any:
@@ -28,14 +28,15 @@ def _fitted_or_not(estimator: Any) -> Any:
 def inner_has(name: str) -> Callable[[Any], bool]:
     """Return the condition that the classifier inside has a method."""
 
-    def check(estimator: Any) -> bool:
+    def condition(estimator: Any) -> bool:
         getattr(_fitted_or_not(estimator), name)  # its AttributeError says why there is none
         return True
 
-    return check
+    return condition
 
 
 def inner_gives_log_proba(estimator: Any) -> bool:
+    """Tell whether the classifier inside has a rule, or refuse one without probabilities."""
     return gives_log_proba(_fitted_or_not(estimator)) or inner_has("predict_proba")(estimator)
 
 
@@ -46,7 +47,7 @@ class AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     smoothing: float
 
     def _fitted_inner(self, X: Any, y: Any, params: dict[str, Any]) -> Any:
-        checked_smoothing(self.smoothing)
+        refuse_other_smoothing(self.smoothing)
         return fitted(self.estimator, X, y, self._routed("fit", params))
 
     def _routed(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def fitted(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
+    """Return a clone of a classifier, fitted."""
     return clone(estimator).fit(X, y, **params)
 
 
@@ -103,12 +105,13 @@ def _nothing_beside(X: Any) -> Array:
 def check(estimator: Any, X: Any, method: str) -> None:
     """Refuse to go on without a fit, or with samples that lie elsewhere."""
     check_is_fitted(estimator)
-    if get_config()["array_api_dispatch"] and get_tags(estimator).array_api_support:
+    if is_dispatched(estimator):
         refuse_other_place(estimator, X, method, {"the X of fit": estimator._place})
 
 
 @quiet
 def exponentials(log_p: Any) -> Any:
+    """Return probabilities from their logarithms, or a list of them for several outputs."""
     if isinstance(log_p, list):
         return [exponentials(each) for each in log_p]
     return exp(compat.array_namespace(log_p), log_p)
