@@ -6,8 +6,6 @@ import copy
 import math
 import pickle
 import re
-import runpy
-from pathlib import Path
 from typing import Any
 
 import array_api_compat as compat
@@ -38,7 +36,6 @@ from agnostic_lse import log_expit, log_softmax
 from agnostic_lse.sklearn import LogProbabilityMixin, log_loss, neg_log_loss_scorer
 from tests.backends import Backend
 
-ROOT = Path(__file__).parents[1]
 INF, NAN = math.inf, math.nan
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(40, 3)) * 300
@@ -494,10 +491,3 @@ class TestScorer:
             neg_log_loss_scorer(Elsewhere().fit(X, y), X, y),
             neg_log_loss_scorer(Unsorted().fit(X, y), X, y),
         )
-
-
-def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(
-        str(ROOT / "examples" / "classifiers" / "mislabelled_digits.py"), run_name="__main__"
-    )
-    assert "8 of the 10 wrong labels" in capsys.readouterr().out

@@ -170,12 +170,6 @@ def test_picture(demo: Any) -> None:
 
 
 class TestExample:
-    def test_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
-        runpy.run_path(
-            str(ROOT / "examples" / "classifiers" / "digits_classifier.py"), run_name="__main__"
-        )
-        assert re.match(r"finite: True, smallest: -\d+\.\d\n", capsys.readouterr().out)
-
     def test_two_classes(self) -> None:
         X, y = load_breast_cancer(return_X_y=True)
         X = scale(X)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gc
 import math
 import pickle
-import runpy
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import array_api_compat as compat
@@ -53,7 +51,6 @@ from agnostic_lse.sklearn import (
 from tests.backends import Backend, to_numpy
 
 INF = math.inf
-ROOT = Path(__file__).parents[1]
 X, Y = load_iris(return_X_y=True)
 
 
@@ -300,12 +297,6 @@ class TestLogProbabilityTransformer:
         with pytest.raises(ValueError, match=r"^MultiOutputClassifier has 2 outputs, but classes"):
             model.fit(samples, labels)
         assert not hasattr(model, "estimator_")
-
-
-def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "examples" / "classifiers" / "stacking.py"), run_name="__main__")
-    losses = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:]]
-    assert losses[0] < losses[1]
 
 
 class TestLogPoolClassifier:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
-from pathlib import Path
 from typing import Any
 
 import array_api_compat as compat
@@ -24,7 +22,6 @@ from agnostic_lse import logsumexp
 from agnostic_lse.sklearn import log_responsibilities
 from tests.backends import Backend, to_numpy
 
-ROOT = Path(__file__).parents[1]
 KINDS = ["full", "tied", "diag", "spherical"]
 PRIORS = ["dirichlet_process", "dirichlet_distribution"]
 RNG = np.random.default_rng(0)
@@ -261,12 +258,3 @@ class TestRefusals:
     def test_samples(self, X: Any, match: str) -> None:
         with pytest.raises(ValueError, match=re.escape(match)):
             log_responsibilities(fitted("full"), X)
-
-
-def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(
-        str(ROOT / "examples" / "classifiers" / "mixture_responsibilities.py"), run_name="__main__"
-    )
-    out = capsys.readouterr().out
-    assert "-inf" in out
-    assert len(out.splitlines()) == 6

@@ -67,7 +67,7 @@ def log_transfer(width: int, coupling: Any) -> Any:
 def log_partition(width: int, n_rows: int, coupling: Any) -> Any:
     """Return log Z of rows in a ring, by the binary digits of their number."""
     square = log_transfer(width, coupling)
-    power = None
+    power: Any = None
     while True:
         if n_rows % 2:
             power = square if power is None else logmatmulexp(power, square)
@@ -137,7 +137,7 @@ left.set(
     ylabel="log Z of a spin",
 )
 left.legend()
-for width, colour, style in ((3, PINK, ":"), (4, BLUE, "-."), (6, ORANGE, "--")):
+for width, colour, style in ((3, PINK, ":"), (4, BLUE, "-."), (6, GREEN, "--")):
     capacity = heat_capacity(width, 1 / temperatures)
     peak = np.argmax(capacity)
     print(f"{width} x {width}: peak of {capacity[peak]:.4f} at T = {temperatures[peak]:.2f}")

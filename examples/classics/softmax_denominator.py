@@ -22,6 +22,7 @@ from sklearn.model_selection import train_test_split
 from agnostic_lse import log_softmax
 
 GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # of Okabe and Ito's palette
+np.set_printoptions(precision=4, suppress=True)
 SMALLEST = np.finfo(np.float64).eps  # what probabilities are clipped at, 2.2e-16
 
 # %%
@@ -40,12 +41,12 @@ def by_the_formula(z: Any) -> Any:
 
 
 for scores in ([1000.0, 999.0, 0.0], [-1000.0, -1001.0, -2000.0]):
-    print(f"{scores}: {by_the_formula(scores)}, exact: {log_softmax(scores).round(4)}")
+    print(f"{scores}: {by_the_formula(scores)}, exact: {log_softmax(scores)}")
 
 # %%
 # Subtracting the largest score first changes nothing in the formula and no exponential overflows
-# then. The probabilities are right to the last digit, but a logarithm taken of them afterwards is
-# not: :math:`e^{-1000}` is 0, and its logarithm :math:`-\infty`.
+# then. The probabilities are right, but a logarithm taken of them afterwards is not:
+# :math:`e^{-1000}` is 0, and its logarithm :math:`-\infty`.
 #
 # Neither is there a gradient to learn from. The chain rule goes through the probability: the
 # derivative of :math:`-\log p_k` by :math:`p_k` is :math:`-1/p_k`, which is :math:`-\infty`, times
@@ -58,12 +59,12 @@ def of_the_softmax(z: Any) -> Any:
         return np.log(special.softmax(z, axis=-1))
 
 
-z, right = np.asarray([1000.0, 999.0, 0.0]), 2
-print("loss:", -of_the_softmax(z)[right], "exact:", -log_softmax(z)[right].round(4))
+z, label = np.asarray([1000.0, 999.0, 0.0]), 2
+print(f"loss: {-of_the_softmax(z)[label]}, exact: {-log_softmax(z)[label]:.4f}")
 
-p, own = special.softmax(z), np.arange(len(z)) == right
+p, own = special.softmax(z), np.arange(len(z)) == label
 with np.errstate(all="ignore"):
-    print("gradient:", -1 / p[right] * p[right] * (own - p), "exact:", (p - own).round(4))
+    print(f"gradient: {-1 / p[label] * p[label] * (own - p)}, exact: {p - own}")
 
 # %%
 # What is lost on both sides
@@ -82,23 +83,31 @@ for gap in (np.asarray(40.0), np.asarray(20.0, np.float32)):
     theirs, ours = special.log_softmax(pair)[0], log_softmax(pair)[0]
     print(f"{gap.dtype}, gap {gap}: {theirs:.4e} by SciPy {scipy.__version__}, exact {ours:.4e}")
 
-gaps = np.linspace(0, 1000, 2001)
+gaps = np.arange(1001.0)
 pairs = np.stack([gaps, np.zeros_like(gaps)], axis=1)
-exact, rounded = -log_softmax(pairs, axis=1), -of_the_softmax(pairs)
-clipped = np.minimum(rounded, -np.log(SMALLEST))
-print(f"the largest loss: exact {exact[-1, 1]}, of the softmax {rounded[-1, 1]}, ", end="")
-print(f"clipped {clipped[-1, 1]:.4f}; infinite from a gap of {gaps[np.isinf(rounded[:, 1])][0]} on")
+right_loss, wrong_loss = -log_softmax(pairs, axis=1).T
+right_rounded, wrong_rounded = -of_the_softmax(pairs).T
+clipped = np.minimum(wrong_rounded, -np.log(SMALLEST))
+infinite_from = gaps[np.isinf(wrong_rounded)][0]
+zero_from = gaps[right_rounded == 0][0]
+print(f"gap of {gaps[-1]:.0f}: loss {wrong_loss[-1]:.1f}, clipped {clipped[-1]:.4f}, ", end="")
+print(f"of the softmax {wrong_rounded[-1]}, as from a gap of {infinite_from:.0f} on")
 
-figure, (wrong_side, right_side) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-wrong_side.plot(gaps, exact[:, 1], color=GREEN, lw=4, alpha=0.6, label="log_softmax")
-wrong_side.plot(gaps, rounded[:, 1], color=ORANGE, label="log of the softmax")
-wrong_side.plot(gaps, clipped[:, 1], "--", color=BLUE, label="clipped at 2.2e-16")
-wrong_side.set(title="Wrong: infinite from 746, or flat from 36", xlabel="gap", ylabel="loss")
-wrong_side.legend()
-small = gaps <= 80
-right_side.semilogy(gaps[small], exact[small, 0], color=GREEN, lw=4, alpha=0.6)
-right_side.semilogy(gaps[small], np.where(rounded > 0, rounded, np.nan)[small, 0], color=ORANGE)
-right_side.set(title="Right: rounded to 0 from 37", xlabel="gap", ylabel="loss")
+figure, (wrong, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+wrong.plot(gaps, wrong_loss, color=GREEN, lw=4, alpha=0.6, label="log_softmax")
+before = gaps < infinite_from
+wrong.plot(gaps[before], wrong_rounded[before], color=ORANGE, label="log of the softmax")
+wrong.plot(gaps[before][-1], wrong_rounded[before][-1], "o", color=ORANGE)
+wrong.plot(gaps, clipped, "--", color=BLUE, label="clipped at 2.2e-16")
+wrong.set(
+    title=f"Wrong: infinite from {infinite_from:.0f}, or clipped", xlabel="gap", ylabel="loss"
+)
+wrong.legend()
+right.semilogy(gaps[:81], right_loss[:81], color=GREEN, lw=4, alpha=0.6)
+before = gaps < zero_from
+right.semilogy(gaps[before], right_rounded[before], color=ORANGE)
+right.plot(gaps[before][-1], right_rounded[before][-1], "o", color=ORANGE)
+right.set(title=f"Right: rounded to 0 from {zero_from:.0f}", xlabel="gap", ylabel="loss")
 plt.show()
 
 # %%
@@ -108,8 +117,7 @@ plt.show()
 # Softmax regression on handwritten digits, from weights that are drawn at random and much too
 # large. All three runs begin with the same weights and take the same 200 steps down the gradient of
 # the mean loss, which for a sample is ``softmax(scores)`` minus 1 at its class. They differ in
-# which samples have one: all of them, or those only whose probability has not been clipped, or is
-# not 0.
+# which samples have one: all of them, or those only whose probability has not been clipped.
 
 images, digits = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -133,16 +141,16 @@ def train(lowest: float) -> tuple[list[float], Any]:
 
 
 figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-for name, smallest, style in (
-    ("clipped at 1e-7", 1e-7, {"color": ORANGE, "ls": ":"}),
-    ("clipped at 2.2e-16", SMALLEST, {"color": BLUE, "ls": "--"}),
-    ("log_softmax", 0, {"color": GREEN}),
+for name, smallest, colour, style in (
+    ("clipped at 1e-7", 1e-7, ORANGE, ":"),
+    ("clipped at 2.2e-16", SMALLEST, BLUE, "--"),
+    ("log_softmax", 0, GREEN, "-"),
 ):
     with np.errstate(divide="ignore"):
         losses, weights = train(np.log(smallest))
     accuracy = np.mean(np.argmax(X_test @ weights, axis=1) == y_test)
     print(f"{name:<20} loss {losses[0]:6.2f} -> {losses[-1]:6.2f}, accuracy {accuracy:.3f}")
-    axes.plot(losses, label=f"{name}: accuracy {accuracy:.2f}", lw=2, **style)
+    axes.plot(losses, ls=style, lw=2, color=colour, label=f"{name}: accuracy {accuracy:.2f}")
 axes.set(
     title="Clipping hides the worst mistakes from the gradient",
     xlabel="step",
@@ -153,6 +161,6 @@ axes.legend()
 plt.show()
 
 # %%
-# The probabilities themselves would have been right in all three. On accuracy, and why subtracting
-# the largest score is stable, see P. Blanchard, D. J. Higham and N. J. Higham, "Accurately
-# computing the log-sum-exp and softmax functions", IMA Journal of Numerical Analysis, 2021.
+# On accuracy, and why subtracting the largest score is stable: P. Blanchard, D. J. Higham and N. J.
+# Higham, "Accurately computing the log-sum-exp and softmax functions", IMA Journal of Numerical
+# Analysis, 2021.

@@ -63,7 +63,9 @@ def main() -> None:
     import matplotlib.pyplot as plt
 
     X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, _ = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.3, random_state=0, stratify=y
+    )
     bright = 100 * X_test[:1]
     log_proba = {}
     for model in (SoftmaxRegression(), LogisticRegression(max_iter=2000)):
@@ -77,7 +79,7 @@ def main() -> None:
         1, 2, figsize=(8, 3.4), layout="constrained", width_ratios=[1, 2]
     )
     left.imshow(bright.reshape(8, 8), cmap="gray_r")
-    left.set(title="The image", xticks=[], yticks=[])
+    left.set(title=f"A bright {y_test[0]}", xticks=[], yticks=[])
     ours, theirs = log_proba.values()
     digits = np.arange(10)
     right.bar(digits, ours, color="#009E73", label="SoftmaxRegression")
@@ -86,8 +88,9 @@ def main() -> None:
     for digit in digits[~finite]:
         right.text(digit, ours.min() * 1.08, "-inf", color="#D55E00", ha="center")
     right.set(
-        title="Log-probabilities by the same weights",
+        title=f"By the same weights: {np.sum(~finite)} of 10 are -inf, or none",
         xlabel="digit",
+        ylabel="log-probability",
         xticks=digits,
         ylim=(ours.min() * 1.12, -ours.min() * 0.25),
     )

@@ -74,13 +74,13 @@ plt.show()
 # Those with the largest losses. Where only one digit is named the label is right, and the image is
 # one that the model takes for another.
 
-figure, grid = plt.subplots(3, 5, figsize=(6.4, 5), layout="constrained")
+figure, grid = plt.subplots(3, 5, figsize=(6.4, 5.4), layout="constrained")
 figure.suptitle("The largest losses: wrong labels, and odd digits")
 for axes, i in zip(grid.flat, order, strict=False):
     axes.imshow(X[i].reshape(8, 8), cmap="gray_r")
     axes.set(xticks=[], yticks=[])
     is_wrong = y[i] != truth[i]
     name = f"{y[i]}, in truth {truth[i]}" if is_wrong else f"{y[i]}"
-    axes.set_title(name, color="#D55E00" if is_wrong else "black", fontsize=10)
-    axes.set_xlabel(f"loss {loss[i]:.0f}", fontsize=9)
+    colour = "#D55E00" if is_wrong else "black"
+    axes.set_title(f"{name}\nloss {loss[i]:.0f}", color=colour, fontsize=10)
 plt.show()

@@ -77,10 +77,9 @@ for name, model in ways.items():
 
 bayes, linear = (transformers[name].fit_transform(X, y)[:, 8] for name in ("bayes", "linear"))
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
-for axes, (title, of) in zip(
-    panels,
-    {"Probabilities crowd in corners": np.exp, "Log-probabilities spread out": np.asarray}.items(),
-    strict=True,
+for axes, title, of in (
+    (panels[0], "Probabilities crowd in corners", np.exp),
+    (panels[1], "Log-probabilities spread out", np.asarray),
 ):
     for name, colour, marker, rows in (
         ("other digits", "#0072B2", ".", y != 8),
