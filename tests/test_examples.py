@@ -75,12 +75,14 @@ def test_page_is_titled_and_says_how_to_run_it(path: Path) -> None:
     assert f"{path.relative_to(FOLDER.parent)}" in docstring
 
 
-class TestSoftmax:
-    @pytest.fixture(scope="class")
-    def out(self) -> str:
-        return printed("classics/softmax_denominator")
+@pytest.fixture(scope="module")
+def softmax_printed() -> str:
+    return printed("classics/softmax_denominator")
 
-    def test_numbers(self, out: str) -> None:
+
+class TestSoftmax:
+    def test_numbers(self, softmax_printed: str) -> None:
+        out = softmax_printed
         with mp.workdps(50):
             exact = [float(v) for v in (mp.log1p(mp.exp(-40)), mp.log1p(mp.exp(-20)))]
             loss = float(1000 + mp.log(1 + mp.exp(-1) + mp.exp(-1000)))
@@ -103,9 +105,9 @@ class TestSoftmax:
         # The smallest gap at which half of the smallest number is not reached
         assert numbers(out, r"from a gap of (\d+) on") == [math.ceil(1075 * math.log(2))]
 
-    def test_clipping_stops_learning(self, out: str) -> None:
+    def test_clipping_stops_learning(self, softmax_printed: str) -> None:
         rows = [
-            numbers(out, name + r" +loss +(\S+) -> +(\S+), accuracy (\S+)")
+            numbers(softmax_printed, name + r" +loss +(\S+) -> +(\S+), accuracy (\S+)")
             for name in ("clipped at 1e-7", r"clipped at 2\.2e-16", "log_softmax")
         ]
         first, last, accuracy = zip(*rows, strict=True)
@@ -186,6 +188,63 @@ def test_ising() -> None:
     shares /= shares.sum()
     mean = shares @ energy
     assert peak == pytest.approx(shares @ (energy - mean) ** 2 / at**2 / 16, abs=1e-4)
+
+
+def test_hidden_markov() -> None:
+    out = printed("classics/hidden_markov_scan")
+    change, faces = [[0.95, 0.05], [0.1, 0.9]], [[1 / 6] * 6, [0.1] * 5 + [0.5]]
+    rng = np.random.default_rng(0)
+    states, state = [], rng.choice(2, p=[0.5, 0.5])
+    for _ in range(10_000):
+        states.append(state)
+        state = rng.choice(2, p=change[state])
+    rolls = [rng.choice(6, p=faces[state]) for state in states]
+    # mpmath's exponents have no bounds, so that the forward algorithm does as it is.
+    forward = [mp.mpf(0.5) * faces[state][rolls[0]] for state in (0, 1)]
+    likelihoods = [sum(forward)]
+    for roll in rolls[1:]:
+        forward = [sum(forward[i] * change[i][j] for i in (0, 1)) * faces[j][roll] for j in (0, 1)]
+        likelihoods.append(sum(forward))
+    exact = [float(mp.log(likelihood)) for likelihood in likelihoods]
+    (last,) = numbers(out, r"likelihood of (\d+) rolls: [^,]+, of \d+: 0\.0\n")
+    assert exact[int(last) - 1] > -1076 * math.log(2) > exact[int(last) + 1]
+    value, naive = numbers(out, rf"log-likelihood of {last:.0f} rolls: (\S+), naive (\S+)")
+    assert value == pytest.approx(exact[int(last) - 1], abs=1e-6)
+    assert value != pytest.approx(naive, abs=1e-3)  # of which few bits were left
+    whole = numbers(out, r"log-likelihood of 10000 rolls: (\S+), naive (\S+)")
+    assert whole == [pytest.approx(exact[-1], abs=1e-6), -math.inf]
+    assert numbers(out, r"by scaling: (\S+),") == [pytest.approx(exact[-1], abs=1e-6)]
+    (right,) = numbers(out, r"named rightly at (\S+)% of all rolls")
+    assert 100 * (1 - np.mean(states)) < right < 100
+
+
+def test_attention_on_a_graph() -> None:
+    datasets = available_package("sklearn.datasets")
+    out = printed("classics/attention_on_a_graph")
+    X, y = datasets.load_digits(return_X_y=True)
+    loss, lonely, zero = [], 0, 0
+    for i, image in enumerate(X):
+        squared = np.sum((X - image) ** 2, axis=1)
+        squared[i] = np.inf
+        near = squared < 36**2
+        squared, same = squared[near], (y == y[i])[near]
+        lonely += bool(np.all(np.exp(-squared) == 0))
+        zero += bool(np.any(np.exp(-squared) > 0) and np.all(np.exp(-squared[same]) == 0))
+        closest = squared[same].min(), squared.min()
+        sums = [
+            np.sum(np.exp(least - some))
+            for least, some in zip(closest, (squared[same], squared), strict=True)
+        ]
+        loss.append(closest[0] - closest[1] - math.log(sums[0] / sums[1]))
+    assert numbers(out, r"as they are: 0/0 in (\d+) nodes, 0 in (\d+)") == [lonely, zero]
+    assert min(lonely, zero) > 0
+    assert numbers(out, r"exact: mean loss (\S+), the largest (\S+)\n") == [
+        pytest.approx(np.mean(loss), abs=1e-6),
+        pytest.approx(max(loss), abs=1e-6),
+    ]
+    lowest, best = numbers(out, r"lowest loss: (\S+) at temperature (\S+)")
+    assert lowest < 0.05
+    assert 30 < best < 150
 
 
 def test_importance_weighted_bound() -> None:
