@@ -27,6 +27,7 @@ from agnostic_lse._engines import host, plain, threads, tiles
 from agnostic_lse._logsum import State
 from tests.backends import Backend, available, lacking
 from tests.cuda_emulator import COMPILER
+from tests.reference import needs_long_double
 
 FUNCTIONS = (logsumexp, logmeanexp, softmax, log_softmax, logcumsumexp)
 INF, NAN = float("inf"), float("nan")
@@ -347,6 +348,7 @@ class TestWays:
                 if state is not None:
                     self.assert_same(state, expected)
 
+    @needs_long_double
     @settings(max_examples=300, deadline=None)
     @given(views(), st.booleans())
     def test_entries(self, drawn: tuple[Any, tuple[int, ...]], logarithm: bool) -> None:
@@ -382,6 +384,7 @@ class TestWays:
             np.testing.assert_allclose(softmax(x), 1 / x.size)
             np.testing.assert_allclose(logsumexp(x), np.log(x.size), atol=1e-15)
 
+    @needs_long_double
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize(
         "n", [1, 3, 8, 9, 16, 17, 63, 64, 65, 127, 128, 300, 8192, 8200, 40_000, 70_001]
@@ -408,6 +411,7 @@ class TestWays:
             true = softmax(x.astype(np.longdouble), axis=axis)
             np.testing.assert_allclose(out, true, rtol=8 * float(np.finfo(dtype).eps), atol=1e-37)
 
+    @needs_long_double
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 100, 127, 128, 129])
     @pytest.mark.parametrize("rows", [(1, 1), (1, 64), (1, 129), (3, 1), (150, 2), (3, 100)])
@@ -440,6 +444,7 @@ class TestWays:
 class TestNarrow:
     """Arrays of many short runs, of which NumPy's steps take a copy."""
 
+    @needs_long_double
     @pytest.mark.parametrize(
         "shape", [(50, 30), (64, 64), (200, 10), (3, 200, 10), (200, 1, 10), (20, 20, 20), (500, 3)]
     )
@@ -473,6 +478,7 @@ class TestNarrow:
 class TestManySmallTerms:
     """Terms below the leading digits of the peak's, of which many make most of a sum."""
 
+    @needs_long_double
     @pytest.mark.parametrize("kind", ["host", "off"])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("n", [500, 3072, 32_768])

@@ -25,6 +25,9 @@ from agnostic_lse.__main__ import main
 from tests.backends import available_package
 from tests.reference import strictly_parsed
 
+on_posix = pytest.mark.skipif(
+    os.name != "posix", reason="Windows has other signals, names and limits"
+)
 SHAPES = ((), (1,), (7,), (5, 6), (6, 1, 4), (3, 4, 5), (40, 3), (3, 40), (2, 3, 1, 2, 3))
 EMPTY = ((0,), (0, 3), (3, 0), (4, 0, 2))
 DTYPES = ("<f8", ">f8", "<f4", ">f4", "<f2", ">f2", "g", "?", "u1", ">i4", "<i8", "<c8", ">c16")
@@ -281,6 +284,12 @@ def a_zip(path: Path) -> None:
         np.savez(file, x=np.zeros(3))
 
 
+def a_pipe(path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("the system has no pipes with names")
+    os.mkfifo(path)
+
+
 def with_bytes(data: bytes) -> Callable[[Path], Any]:
     return lambda path: path.write_bytes(data)
 
@@ -292,7 +301,7 @@ def with_array(array: Any) -> Callable[[Path], Any]:
 BAD_FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda _: None, "(No such file or directory), but a .npy file on a disk was"),
     "a directory": (Path.mkdir, "(Is a directory), but a .npy file on a disk was expected"),
-    "a pipe": (os.mkfifo, "(Is a pipe or a device, which cannot be sought), but"),
+    "a pipe": (a_pipe, "(Is a pipe or a device, which cannot be sought), but"),
     "empty": (with_bytes(b""), "is empty, but a .npy file was expected"),
     "text": (with_bytes(b"1, 2, 3\n"), "is no .npy file, but a .npy file was expected"),
     "npz": (a_zip, "is a .npz archive, but a .npy file was expected"),
@@ -381,9 +390,9 @@ class TestErrors:
             ("no/out.npy", "is no directory: make it, or name another"),
             ("numbers.npy/out.npy", "is no directory: make it, or name another"),
             (".", "a file that can be written was expected"),
-            ("/dev/null", "a file that can be written was expected"),
-            ("/dev/stdout", "which is no name of a file"),
-            ("/proc/self/fd/1", "which is no name of a file"),
+            pytest.param("/dev/null", "a file that can be written was expected", marks=on_posix),
+            pytest.param("/dev/stdout", "which is no name of a file", marks=on_posix),
+            pytest.param("/proc/self/fd/1", "which is no name of a file", marks=on_posix),
         ],
     )
     def test_out(
@@ -467,6 +476,7 @@ class TestOut:
         assert capsys.readouterr().err == f"{path} has become shorter: run again.\n"
         assert set(tmp_path.iterdir()) == {path}
 
+    @on_posix
     def test_disk_is_full(self, tmp_path: Path) -> None:
         path, out = saved(tmp_path, np.zeros((20_000, 2))), tmp_path / "out.npy"
         run = command(
@@ -480,8 +490,8 @@ class TestOut:
 def command(path: Path, *options: str, before: str = "", env: Any = None) -> Any:
     """Start the command in a process of its own, which may have a limit of the system's."""
     script = f"""
-import resource, sys
-{f"resource.setrlimit(resource.{before})" if before else ""}
+import sys
+{f"import resource; resource.setrlimit(resource.{before})" if before else ""}
 from agnostic_lse.__main__ import main
 from tests.backends import available_package
 sys.exit(main(["reduce", *sys.argv[1:]]))
@@ -522,10 +532,11 @@ def of_zeros(path: Path, rows: int, columns: int) -> Path:
 
 
 class TestProcess:
+    @on_posix
     @pytest.mark.parametrize(
-        ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+        ("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
     )
-    def test_ended_by_a_signal(self, number: int, status: int, tmp_path: Path) -> None:
+    def test_ended_by_a_signal(self, name: str, status: int, tmp_path: Path) -> None:
         path = of_zeros(tmp_path / "zeros.npy", 10**8, 1000)  # which takes minutes
         out = tmp_path / "out.npy"
         out.write_text("old")
@@ -536,12 +547,13 @@ class TestProcess:
             time.sleep(0.02)
         else:
             pytest.fail("it did not begin")
-        run.send_signal(number)
+        run.send_signal(getattr(signal, name))
         assert run.wait(20) == status
         assert "Traceback" not in said(run)
         assert set(tmp_path.iterdir()) == {path, out}
         assert out.read_text() == "old"
 
+    @on_posix
     @pytest.mark.parametrize("delay", [0.15, 0.3, 0.4, 0.5, 0.7])
     def test_ended_at_any_moment(self, delay: float, tmp_path: Path) -> None:
         """While Numba is loaded, say, which takes some of this time and calls back into Python."""
@@ -610,6 +622,7 @@ class TestProcess:
         assert run.wait(60) == 1
         assert said(run) == "Standard output cannot be written (No space left on device).\n"
 
+    @on_posix
     def test_permissions_stay(self, tmp_path: Path) -> None:
         out = tmp_path / "out.npy"
         out.write_text("old")

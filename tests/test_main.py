@@ -6,7 +6,6 @@ import errno
 import importlib.util
 import os
 import re
-import runpy
 import shlex
 import signal
 import subprocess
@@ -31,6 +30,8 @@ from agnostic_lse._arguments import parsed
 from tests.reference import strictly_parsed
 
 ROOT = Path(__file__).parents[1]
+# What the system says of a folder that is opened as a file
+REFUSED_FOLDER = "Is a directory" if os.name == "posix" else "Permission denied"
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +189,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("out", "reason"),
         [
-            (".", "a file that can be written was expected (Is a directory): name another"),
+            (".", f"a file that can be written was expected ({REFUSED_FOLDER}): name another"),
             ("no/such/folder.png", "a file that can be written was expected (No such file or "),
             ("picture.xyz", "a .pdf, .png or .svg file was expected: end its name in one"),
             ("picture", "a .pdf, .png or .svg file was expected: end its name in one"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import importlib.util
 import os
@@ -25,12 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, and not on the way out, where nobody could tell of it
-    except BrokenPipeError:
-        # The reader, such as head, has had enough.
-        _drop_output()
-        return 141  # as shells count a program that wrote to a closed pipe
     except OSError as error:
         _drop_output()
+        # Windows calls a pipe that nobody reads from an invalid argument.
+        closed = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
+        if error.errno in closed:  # the reader, such as head, has had enough
+            return 141  # as shells count a program that wrote to a closed pipe
         return _failed(f"Standard output cannot be written ({error.strerror}).", status=1)
 
 
