@@ -68,7 +68,7 @@ def test_contents_of_the_wheel(built: Built) -> None:
     source = ROOT / "src" / "agnostic_lse"
     modules = {f"agnostic_lse/{path.relative_to(source).as_posix()}" for path in modules_of(source)}
     others = {"_engines/kernels.cu", "_examples/digits_classifier.py", "py.typed"}
-    information = {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}
+    information = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(built.wheel) as wheel:
         names = wheel.namelist()
     assert len(names) == len(set(names))
@@ -156,6 +156,21 @@ def test_citation_agrees() -> None:
     assert cited["license"] == PROJECT["project"]["license"]
     assert cited["repository-code"] == URLS["Source"]
     assert cited["url"] == URLS["Documentation"]
+
+
+def test_addresses_stand_in_one_place() -> None:
+    """Besides pyproject.toml, only the citation has them, which is compared with it above."""
+    assert all(url.startswith((URLS["Source"], URLS["Documentation"])) for url in URLS.values())
+    hook = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    for substitution in hook["substitutions"]:
+        assert URLS["Source"] in substitution["replacement"]
+    owner = re.sub(r"^https://github\.com/([^/]+)/.*$", r"\1", URLS["Source"])
+    address = re.compile(rf"github\.com/{owner}/|{owner}\.github\.io")
+    folders = ("src", "docs", "examples", "benchmarks")
+    files = [*ROOT.glob("*.md"), *(path for name in folders for path in (ROOT / name).rglob("*"))]
+    pages = [path for path in files if path.suffix in (".md", ".py") and "_build" not in path.parts]
+    assert ROOT / "README.md" in pages
+    assert not [page for page in pages if address.search(page.read_text(encoding="utf-8"))]
 
 
 def test_changelog_has_the_version() -> None:

@@ -246,6 +246,7 @@ def check_command(lse: Any, np: Any, checks: Checks) -> None:
 
         for command in commands:
             assert printed(command, "--version") == f"agnostic_lse {lse.__version__}"
+            assert f"NumPy {np.__version__}" in printed(command, "info")
             assert float(printed(command, "reduce", str(path))) == lse.logsumexp(x)
             printed(command, "reduce", str(path), "--axis", "0", "--out", str(out))
             checks.true("reduce", (np.load(out) == lse.logsumexp(x, axis=0)).all())
