@@ -122,7 +122,7 @@ def _results(
                 with _libraries.opened(name) as library:
                     for problem in problems:
                         for function in FUNCTIONS:
-                            ways = {OURS: _of_module("agnostic_lse")} | others
+                            ways = {OURS: _of_module(__package__)} | others
                             yield {
                                 "library": f"{name} {_libraries.version(name)}",
                                 "device": library.device,

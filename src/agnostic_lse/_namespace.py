@@ -206,7 +206,8 @@ def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespa
 
 def namespace_name(xp: Namespace) -> str:
     """Return the name of a library's namespace, whether or not it comes in a wrapper."""
-    return str(xp.__name__).removeprefix("array_api_compat.")
+    # A copy of array-api-compat in another package is called by that one's name first.
+    return str(xp.__name__).rpartition("array_api_compat.")[2]
 
 
 def _shared_device(arrays: dict[str, Array]) -> Any:

@@ -286,7 +286,10 @@ def _found(estimator: Any) -> tuple[type, Rule] | None:
 
 
 def _built_in(cls: type) -> Rule | None:
-    return _RULES.get(f"{cls.__module__.partition('.')[0]}.{cls.__name__}")
+    # This package's own have no package before the dot, since a copy may be called anything.
+    ours = cls.__module__.startswith(__package__.rpartition(".")[0] + ".")
+    package = "" if ours else cls.__module__.partition(".")[0]
+    return _RULES.get(f"{package}.{cls.__name__}")
 
 
 def _rule_of(estimator: Any) -> Rule | None:

@@ -180,10 +180,10 @@ def rules(ask: Ask) -> dict[str, Rule]:
         "sklearn.FrozenEstimator": _delegating(ask, lambda e: e.estimator),
         "sklearn.BaseThresholdClassifier": _delegating(ask, _threshold_of),
         # Our own
-        "agnostic_lse.LogProbabilityClassifier": _delegating(ask, lambda e: e.estimator_)._replace(
+        ".LogProbabilityClassifier": _delegating(ask, lambda e: e.estimator_)._replace(
             function=lambda e, X: ask(e.estimator_, X, smoothing=e.smoothing)
         ),
-        "agnostic_lse.LogPoolClassifier": Rule(
+        ".LogPoolClassifier": Rule(
             lambda e, X: e.predict_log_proba(X), "pool of those of its members", inner=_members
         ),
     }

@@ -85,7 +85,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
 def _configuration() -> dict[str, Any]:
     gpus, driver = _gpus()
     return {
-        "agnostic_lse": sys.modules[__package__.partition(".")[0]].__version__,
+        "agnostic_lse": sys.modules[__package__.rpartition(".")[0]].__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count() or 1,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import array_api_compat as compat
@@ -150,7 +149,9 @@ def _cupy() -> Namespace:
 
 @functools.cache
 def _source() -> str:
-    return Path(__file__).with_name("kernels.cu").read_text(encoding="utf-8")
+    import importlib.resources  # which loads much, and few need it
+
+    return (importlib.resources.files(__package__) / "kernels.cu").read_text(encoding="utf-8")
 
 
 @functools.cache

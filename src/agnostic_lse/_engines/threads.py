@@ -97,7 +97,7 @@ def _pool() -> ThreadPoolExecutor:
     global _threads
     with _making:
         if _threads is None:
-            _threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="agnostic_lse")
+            _threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=__package__)
         return _threads
 
 
