@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import agnostic_lse
+from agnostic_lse._engines.choice import Kind
 
 RESULTS = Path("benchmarks/results")
 LIBRARIES = (
@@ -37,7 +38,7 @@ FLAGS = {
 CPU = Path("/sys/devices/system/cpu")
 
 
-def kernels(word: str) -> Callable[[], AbstractContextManager[Any]]:
+def kernels(word: Kind) -> Callable[[], AbstractContextManager[Any]]:
     """Return what chooses the kernels: auto, off, host or cuda."""
     return functools.partial(agnostic_lse.kernels, word)
 

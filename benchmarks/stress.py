@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import agnostic_lse
+from agnostic_lse._engines.choice import Kind
 
 # Short rows and long ones, columns wide and narrow, one sum, and too few numbers for a kernel
 SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (
@@ -24,10 +25,10 @@ SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (
     *(((100_000, 3), 0), ((40, 50, 80), 1), ((3, 4), 1)),
 )
 FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "logmeanexp", "logcumsumexp")
-KINDS = ("host", "off")
+KINDS: tuple[Kind, ...] = ("host", "off")
 
 
-def called(name: str, x: Any, axis: int, kind: str) -> Any:
+def called(name: str, x: Any, axis: int, kind: Kind) -> Any:
     with agnostic_lse.kernels(kind):
         return getattr(agnostic_lse, name)(x, axis=axis)
 

@@ -24,6 +24,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import agnostic_lse
 from agnostic_lse import _logsum, log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
 from agnostic_lse._engines import host, plain, threads, tiles
+from agnostic_lse._engines.choice import Kind
 from agnostic_lse._logsum import State
 from tests.backends import Backend, available, lacking
 from tests.cuda_emulator import COMPILER
@@ -161,7 +162,7 @@ threading._register_atexit(lambda: print(agnostic_lse.logsumexp(x)))
                 found.append(np.asarray(function(x, axis=axis)).tobytes())
             assert len(set(found)) == 1, function
 
-    def test_many_callers(self, kind: str) -> None:
+    def test_many_callers(self, kind: Kind) -> None:
         assert kind
         rng = np.random.default_rng(0)
         given = [rng.normal(size=shape) for shape in ((200_000,), (400, 400), (100_000, 3), (5, 2))]
@@ -185,8 +186,8 @@ threading._register_atexit(lambda: print(agnostic_lse.logsumexp(x)))
 
 class TestChoice:
     def test_unknown(self) -> None:
-        with pytest.raises(ValueError) as error, agnostic_lse.kernels("fast"):  # noqa: PT011 (compared below)
-            pass
+        with pytest.raises(ValueError) as error:  # noqa: PT011 (compared below)
+            agnostic_lse.kernels("fast").__enter__()  # type: ignore[arg-type]  # to be refused
         assert str(error.value) == (
             "kernels are 'fast', but one of auto, off, host, cuda was expected."
         )
@@ -482,7 +483,7 @@ class TestManySmallTerms:
     @pytest.mark.parametrize("kind", ["host", "off"])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("n", [500, 3072, 32_768])
-    def test_are_not_rounded_in_order(self, n: int, dtype: str, kind: str) -> None:
+    def test_are_not_rounded_in_order(self, n: int, dtype: str, kind: Kind) -> None:
         if kind == "host":
             available(Backend.NUMPY_KERNELS)
         eps = float(np.finfo(dtype).eps)

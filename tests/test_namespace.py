@@ -104,7 +104,8 @@ class TestTaken:
         assert logsumexp(True) == 1.0
         assert logsumexp(np.float32(3)).dtype == np.float32
         assert logsumexp(0, b=2) == math.log(2)
-        assert logsumexp([np.zeros(2), [0.0, 0.0]]) == math.log(4)
+        rows: list[Any] = [np.zeros(2), [0.0, 0.0]]
+        assert logsumexp(rows) == math.log(4)
 
     @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
     def test_matrix_rows(self) -> None:

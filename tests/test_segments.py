@@ -143,7 +143,7 @@ class TestRefused:
     def test_single_number(self) -> None:
         match = r"^x is a single number, but an array of at least one axis was expected: put it in"
         with pytest.raises(ValueError, match=match):
-            segment_logsumexp(1.0, [0], 1)
+            segment_logsumexp(1.0, [0], 1)  # type: ignore[call-overload]  # to be refused
 
     def test_negative_count(self) -> None:
         match = r"^num_segments is -1, but a number of at least 0 was expected: pass the number of"

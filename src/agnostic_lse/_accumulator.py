@@ -7,7 +7,7 @@ import math
 import operator
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self, overload
 
 import array_api_compat as compat
 import numpy as np
@@ -183,7 +183,7 @@ class LogSumExpAccumulator:
         return held.shape if held else self._declared
 
     @quiet
-    def update(self, a: Any, axis: Axis = None, b: Any = None) -> LogSumExpAccumulator:
+    def update(self, a: Any, axis: Axis = None, b: Any = None) -> Self:
         """Add a batch of terms.
 
         Parameters
@@ -235,7 +235,7 @@ class LogSumExpAccumulator:
         return self._join(_Held(like, shape, total, mass, count, count if b is None else 0))
 
     @quiet
-    def merge(self, other: LogSumExpAccumulator) -> LogSumExpAccumulator:
+    def merge(self, other: LogSumExpAccumulator) -> Self:
         """Add all that another accumulator has seen, which is left as it is.
 
         Parameters
@@ -265,7 +265,7 @@ class LogSumExpAccumulator:
             self._refuse_other_shape(shape, "other")
         return self._join(other._held) if other._held else self
 
-    def _join(self, new: _Held) -> LogSumExpAccumulator:
+    def _join(self, new: _Held) -> Self:
         with self._lock:
             # Once more: another thread may have been the first.
             self._refuse_other_shape(new.shape, "what is added")
@@ -280,6 +280,12 @@ class LogSumExpAccumulator:
                 "the axes that leave this shape, or make another accumulator."
             )
 
+    @overload
+    def value(self, return_sign: Literal[False] = False) -> Any: ...
+    @overload
+    def value(self, return_sign: Literal[True]) -> tuple[Any, Any]: ...
+    @overload
+    def value(self, return_sign: bool) -> Any: ...
     @quiet
     def value(self, return_sign: bool = False) -> Any:
         """Return the logarithms of the sums.
@@ -324,7 +330,7 @@ class LogSumExpAccumulator:
             return np.full(self.shape, -np.inf)[()]
         return log_mean(held.like.dtype, held.plain, held.total, held.mass)
 
-    def reset(self) -> LogSumExpAccumulator:
+    def reset(self) -> Self:
         """Forget all terms, and the shape unless it was given at the beginning.
 
         Returns
@@ -367,7 +373,7 @@ class LogSumExpAccumulator:
     @classmethod
     def from_dict(
         cls, data: Mapping[str, Any], xp: Namespace | None = None, device: Any = None
-    ) -> LogSumExpAccumulator:
+    ) -> Self:
         """Return the accumulator that `to_dict` made a dict of.
 
         Parameters
@@ -438,7 +444,7 @@ class LogSumExpAccumulator:
         kind = f"{namespace_name(held.xp)} {dtype_name(held.like.dtype)}"
         return f"LogSumExpAccumulator({what}, {kind})"
 
-    def __deepcopy__(self, _: dict[int, Any]) -> LogSumExpAccumulator:
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
         """Return a copy, which may share what is never changed, only replaced."""
         return copy.copy(self)
 

@@ -7,41 +7,44 @@ import contextvars
 import functools
 import os
 from collections.abc import Iterator
+from typing import Literal, TypeAlias, get_args
 
-KINDS = ("auto", "off", "host", "cuda")
-_chosen: contextvars.ContextVar[str | None] = contextvars.ContextVar("kernels", default=None)
+Kind: TypeAlias = Literal["auto", "off", "host", "cuda"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_chosen: contextvars.ContextVar[Kind | None] = contextvars.ContextVar("kernels", default=None)
 
 
-def chosen() -> str:
+def chosen() -> Kind:
     """Return which kernels may run, one of `KINDS`."""
     return _chosen.get() or _by_environment()
 
 
-def of_context() -> str | None:
+def of_context() -> Kind | None:
     """Return what a context manager has chosen, to be chosen again elsewhere."""
     return _chosen.get()
 
 
 @contextlib.contextmanager
-def within(kind: str | None) -> Iterator[None]:
+def within(kind: Kind | None) -> Iterator[None]:
     """Choose what `of_context` has returned elsewhere."""
     with contextlib.nullcontext() if kind is None else kernels(kind):
         yield
 
 
 @functools.cache
-def _by_environment() -> str:
+def _by_environment() -> Kind:
     return _checked(os.environ.get("AGNOSTIC_LSE_KERNELS", "").strip() or "auto")
 
 
-def _checked(kind: str) -> str:
-    if kind not in KINDS:
-        raise ValueError(f"kernels are {kind!r}, but one of {', '.join(KINDS)} was expected.")
-    return kind
+def _checked(kind: str) -> Kind:
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise ValueError(f"kernels are {kind!r}, but one of {', '.join(KINDS)} was expected.")
 
 
 @contextlib.contextmanager
-def kernels(kind: str) -> Iterator[None]:
+def kernels(kind: Kind) -> Iterator[None]:
     """Choose the kernels for a while: compiled code that runs the same sums faster.
 
     Parameters

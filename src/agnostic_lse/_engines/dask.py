@@ -130,7 +130,7 @@ def is_whole(x: Array, axes: tuple[int, ...]) -> bool:
     return all(x.numblocks[axis] == 1 for axis in axes)
 
 
-def _kernels(x: Array) -> tuple[str | None, bool]:
+def _kernels(x: Array) -> tuple[choice.Kind | None, bool]:
     """Return what tasks need to choose their kernels by.
 
     That is what was chosen where the graph was made, and whether the array is a large one.
@@ -138,7 +138,9 @@ def _kernels(x: Array) -> tuple[str | None, bool]:
     return choice.of_context(), bool(x.size >= _LARGE)  # which nan is not
 
 
-def _within(kernels: tuple[str | None, bool], xp: Namespace) -> AbstractContextManager[None]:
+def _within(
+    kernels: tuple[choice.Kind | None, bool], xp: Namespace
+) -> AbstractContextManager[None]:
     """Choose the kernels for a block of a namespace."""
     kind, large = kernels
     if kind is None and large and compat.is_numpy_namespace(xp) and choice.chosen() == "auto":
@@ -178,7 +180,7 @@ def _tuple(there: tuple[bool, ...], *blocks: Array) -> Parts:
 
 @quiet
 def _lifted(
-    kernels: tuple[str | None, bool],
+    kernels: tuple[choice.Kind | None, bool],
     lift: Lift,
     count: int,
     block: Any,
@@ -237,7 +239,7 @@ def _namespace_of(parts: Parts) -> Namespace:
 
 @quiet
 def _mapped(
-    kernels: tuple[str | None, bool],
+    kernels: tuple[choice.Kind | None, bool],
     function: Callable[..., Array],
     block: Array,
     *parts: Parts,
