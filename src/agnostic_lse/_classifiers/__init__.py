@@ -121,16 +121,16 @@ def log_proba_source(estimator: Any) -> str:
     str
         Its class and the rule, and for a classifier made of others theirs, each once.
 
-    See Also
-    --------
-    log_proba : The function which that is about.
-
     Raises
     ------
     TypeError
         If the estimator has no ``predict_proba``.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
+
+    See Also
+    --------
+    log_proba : The function which that is about.
 
     Notes
     -----

@@ -62,7 +62,7 @@ class AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRouter
-            scikit-learn's description of it.
+            What scikit-learn asks for it.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         for caller, callee in (("fit_transform", "fit"), ("score", "score")):

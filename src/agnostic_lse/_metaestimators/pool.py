@@ -304,7 +304,7 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRouter
-            scikit-learn's description of it.
+            What scikit-learn asks for it.
         """
         router = MetadataRouter(owner=self)
         mapping = MethodMapping().add(caller="fit", callee="fit")

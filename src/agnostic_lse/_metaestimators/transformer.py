@@ -184,7 +184,6 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         array of shape (n_samples, n_classes)
             Log-probabilities, the columns in the order of `classes_`.
-
         """
         check(self, X, "transform")
         log_p = log_proba(self.estimator_, X, smoothing=self.smoothing)
