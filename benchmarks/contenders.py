@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import agnostic_lse
+from agnostic_lse._bench import three_lines
 from agnostic_lse._timing import Way
 from benchmarks.measure import kernels
 
@@ -39,22 +40,8 @@ def _sklearn(function: str, x: NDArray[Any], axis: int) -> Call | None:
 
 
 def _three_lines(function: str, x: NDArray[Any], axis: int) -> Call:
-    def logsumexp() -> Any:
-        peak = x.max(axis=axis, keepdims=True)
-        whole = np.exp(x - peak).sum(axis=axis, keepdims=True)
-        return (np.log(whole) + peak).squeeze(axis)
-
-    def softmax() -> Any:
-        peak = x.max(axis=axis, keepdims=True)
-        scaled = np.exp(x - peak)
-        return scaled / scaled.sum(axis=axis, keepdims=True)
-
-    def log_softmax() -> Any:
-        below = x - x.max(axis=axis, keepdims=True)
-        whole = np.exp(below).sum(axis=axis, keepdims=True)
-        return below - np.log(whole)
-
-    return {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}[function]
+    along = three_lines(np, function, axis)
+    return lambda: along(x)
 
 
 def _torch(function: str, x: NDArray[Any], axis: int) -> Call:

@@ -11,7 +11,6 @@ from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _exact, _libraries, show_config
 from ._console import progress, say, say_json
@@ -200,7 +199,7 @@ def _confined(number: int | None) -> Iterator[None]:
     changed = {"AGNOSTIC_LSE_NUM_THREADS": str(number), "OMP_NUM_THREADS": str(number)}
     variables = {name: os.environ.get(name) for name in changed}
     has_affinity = hasattr(os, "sched_setaffinity")
-    before: NDArray[Any] | set[int] = os.sched_getaffinity(0) if has_affinity else set()
+    before: set[int] = os.sched_getaffinity(0) if has_affinity else set()
     os.environ.update(changed)
     if has_affinity:
         os.sched_setaffinity(0, sorted(before)[:number])
