@@ -223,8 +223,10 @@ def test_attention_on_a_graph() -> None:
     out = printed("classics/attention_on_a_graph")
     X, y = datasets.load_digits(return_X_y=True)
     loss, lonely, zero = [], 0, 0
-    for i, image in enumerate(X):
-        squared = np.sum((X - image) ** 2, axis=1)
+    products = X @ X.T  # of integers, and exact
+    sizes = np.diagonal(products)
+    for i in range(len(X)):
+        squared = sizes + sizes[i] - 2 * products[i]
         squared[i] = np.inf
         near = squared < 36**2
         squared, same = squared[near], (y == y[i])[near]
@@ -245,6 +247,30 @@ def test_attention_on_a_graph() -> None:
     lowest, best = numbers(out, r"lowest loss: (\S+) at temperature (\S+)")
     assert lowest < 0.05
     assert 30 < best < 150
+
+
+def test_interval_censored_lifetimes() -> None:
+    out = printed("classics/interval_censored_lifetimes")
+    days = np.ceil(10 * np.random.default_rng(0).weibull(1.5, size=500)).astype(int)
+    for scale, is_finite in (("0.1", False), ("10", True), (r"1e\+09", True), (r"1e\+13", False)):
+        exact, naive = numbers(out, rf"scale {scale}: log-likelihood (\S+), by the formula (\S+)\n")
+        with mp.workdps(100):
+            unit = mp.mpf(scale.replace("\\", ""))
+            survival = [mp.exp(-((t / unit) ** mp.mpf(1.5))) for t in range(days.max() + 1)]
+            failing = [0] + [mp.log(a - b) for a, b in itertools.pairwise(survival)]
+        assert exact == pytest.approx(float(sum(failing[day] for day in days)), rel=1e-9)
+        assert math.isfinite(naive) == is_finite
+    assert numbers(out, r"formula: from \S+ \S+ to scale (\S+), shape (\S+)\n") == [0.1, 1.5]
+    best_scale, best_shape = numbers(out, r"logsubexp: from \S+ \S+ to scale (\S+), shape (\S+)\n")
+
+    def log_likelihood(scale: float, shape: float) -> float:
+        survival = np.exp(-((np.arange(days.max() + 1) / scale) ** shape))
+        return float(np.sum(np.log(survival[days - 1] - survival[days])))
+
+    best = log_likelihood(best_scale, best_shape)
+    for change in (0.99, 1.01):  # all around, the likelihood is smaller
+        assert log_likelihood(best_scale * change, best_shape) < best
+        assert log_likelihood(best_scale, best_shape * change) < best
 
 
 def test_importance_weighted_bound() -> None:

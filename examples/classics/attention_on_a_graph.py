@@ -19,7 +19,7 @@ from sklearn.metrics import pairwise_distances
 
 from agnostic_lse import segment_logsumexp
 
-GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # of Okabe and Ito's palette
+GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # Okabe and Ito's palette
 
 # %%
 # A graph of digits

@@ -17,7 +17,7 @@ import numpy as np
 
 from agnostic_lse import logmatmulexp, logsumexp
 
-GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # of Okabe and Ito's palette
+GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # Okabe and Ito's palette
 
 # %%
 # The dishonest casino

@@ -18,7 +18,7 @@ from scipy.special import ellipe, ellipk
 
 from agnostic_lse import logmatmulexp, logsumexp
 
-GREEN, ORANGE, BLUE, PINK = "#009E73", "#D55E00", "#0072B2", "#CC79A7"  # of Okabe and Ito's palette
+GREEN, ORANGE, BLUE, PINK = "#009E73", "#D55E00", "#0072B2", "#CC79A7"  # Okabe and Ito's palette
 CRITICAL = 2 / np.log(1 + np.sqrt(2))
 
 # %%
@@ -102,11 +102,14 @@ print(f"the largest eigenvalue gives {largest:.10f} a spin for an endless strip"
 # Heat capacity
 # -------------
 #
-# Derivatives of :math:`\log Z` by :math:`K = 1/T` are moments of the energy: the second is its
-# variance, and the heat capacity of one of :math:`N` spins is :math:`C = \frac{K^2}{N} \frac{d^2
-# \log Z}{dK^2}`. As the lattice grows, its peak grows and moves towards the critical temperature of
-# the infinite one, :math:`2 / \log(1 + \sqrt 2)`, where the exact curve diverges (L. Onsager,
-# "Crystal statistics I", Physical Review, 1944).
+# Derivatives of :math:`\log Z` by :math:`K = 1/T` are moments of the energy. The second is its
+# variance, and the heat capacity of one of :math:`N` spins is
+#
+# .. math:: C = \frac{K^2}{N} \frac{d^2 \log Z}{dK^2}.
+#
+# As the lattice grows, its peak grows and moves towards the critical temperature of the infinite
+# one, :math:`2 / \log(1 + \sqrt 2)`, where the exact curve diverges (L. Onsager, "Crystal
+# statistics I", Physical Review, 1944).
 
 
 def heat_capacity(width: int, coupling: Any, step: float = 1e-3) -> Any:

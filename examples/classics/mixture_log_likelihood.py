@@ -19,7 +19,7 @@ from sklearn.mixture import GaussianMixture
 
 from agnostic_lse import logsumexp
 
-GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # of Okabe and Ito's palette
+GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # Okabe and Ito's palette
 
 # %%
 # Three groups of 800 coordinates each

@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from agnostic_lse import log_softmax
 
-GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # of Okabe and Ito's palette
+GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"  # Okabe and Ito's palette
 np.set_printoptions(precision=4, suppress=True)
 SMALLEST = np.finfo(np.float64).eps  # what probabilities are clipped at, 2.2e-16
 

@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 
 from agnostic_lse.sklearn import log_responsibilities
 
-GREEN, ORANGE = "#009E73", "#D55E00"  # of Okabe and Ito's palette
+GREEN, ORANGE = "#009E73", "#D55E00"  # Okabe and Ito's palette
 
 # %%
 # A narrow component and a wide one
