@@ -62,13 +62,13 @@ def titled() -> list[Path]:
 def test_folders_have_headers() -> None:
     assert {path.parent.name for path in titled()} == FOLDERS
     for folder in (FOLDER, *(FOLDER / name for name in FOLDERS)):
-        lines = (folder / "GALLERY_HEADER.rst").read_text().splitlines()
+        lines = (folder / "GALLERY_HEADER.rst").read_text(encoding="utf-8").splitlines()
         assert len(lines[0]) == len(lines[1])
 
 
 @pytest.mark.parametrize("path", titled(), ids=lambda path: path.stem)
 def test_page_is_titled_and_says_how_to_run_it(path: Path) -> None:
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == '"""'
     assert lines[2] == "=" * len(lines[1])
     docstring = "\n".join(lines[: lines.index('"""', 1)])
