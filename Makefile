@@ -27,9 +27,10 @@ test-oldest:
 	  -k 'not TestOtherPackages'
 
 # Builds the site in docs/_build/html, each warning an error, follows its links, and runs all code that
-# its pages and the docstrings show.
+# its pages and the docstrings show. Programs of the gallery fit small models, on which threads would
+# wait for each other.
 docs: $(READY_DOCS)
-	$(BIN)/sphinx-build -W --keep-going -j auto -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -j auto -b html docs docs/_build/html
 	$(BIN)/python -m docs.site_links docs/_build/html
 	$(BIN)/python -m pytest -n auto src tests/test_pages.py
 

@@ -73,6 +73,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/(classics|classifiers)/",
+    "within_subsection_order": "docs._extensions.gallery.Order",
+    "default_thumb_file": str(HERE / "_static" / "thumbnail.png"),  # of what is not run
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
