@@ -32,7 +32,10 @@ extensions = [
     "docs._extensions.pages",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "**/sg_execution_times.rst"]  # whose script comes from elsewhere
+exclude_patterns = [
+    "_build",
+    *("sg_execution_times.rst", "**/sg_execution_times.rst"),  # whose script comes from elsewhere
+]
 nitpicky = True
 default_role = "autolink"
 
