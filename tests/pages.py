@@ -10,6 +10,7 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -51,15 +52,24 @@ def packages(page: Path) -> set[str]:
 
 
 def run(page: Path) -> doctest.TestResults:
-    """Run a page's session. Without a GPU it must run with NumPy in CuPy's place."""
-    if importlib.util.find_spec("cupy") is None:
+    """Run a page's session. Without a GPU it must run with NumPy in CuPy's place.
+
+    It runs in a module, as a reader's does, so that what it defines can be pickled, and stays until
+    the process ends, since PyTorch's compiler keeps names there.
+    """
+    examples = session(page)
+    asks = any("import cupy" in each.source for each in examples.examples)
+    if asks and importlib.util.find_spec("cupy") is None:  # scikit-learn, too, looks whether it is
         sys.modules["cupy"] = np
-    return doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(session(page))
+    module = sys.modules["page"] = ModuleType("page")
+    examples.globs = vars(module)
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
+    return runner.run(examples, clear_globs=False)
 
 
 def main(names: list[str]) -> int:
     """Run pages, print how many examples each has, and return how many failed."""
-    results = [(page, run(page)) for page in map(Path, names)]
+    results = [(page, run(page)) for page in map(Path.absolute, map(Path, names))]
     for page, (failed, attempted) in results:
         print(f"{page}: {attempted} examples, {failed} failed")
     return min(1, sum(result.failed for _, result in results))
