@@ -24,7 +24,7 @@ from ._namespace import (
 
 def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     """Return X as a real array of two dimensions without nan or +inf."""
-    _refuse_containers("X", X)
+    _refuse_masks_and_containers("X", X)
     if compat.is_dask_array(X):  # which is not to be computed for a look at it
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return real(X)
@@ -42,7 +42,7 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     return X
 
 
-def _refuse_containers(name: str, value: Any) -> None:
+def _refuse_masks_and_containers(name: str, value: Any) -> None:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be dropped: pass {name}.filled(-np.inf), "
@@ -87,7 +87,7 @@ def widest_dtype(xp: Namespace, device: Any) -> DType:
 
 def floating(name: str, value: Any) -> Array:
     """Return what a host gave as an array of a real floating dtype."""
-    _refuse_containers(name, value)
+    _refuse_masks_and_containers(name, value)
     xp, dtype, (value,), _ = arguments(None, **{name: value})
     if is_complex(xp, dtype):
         raise TypeError(
