@@ -1,4 +1,8 @@
-"""The landing page's picture: which log-probabilities survive a softmax of two scores."""
+"""The landing page's picture: which log-probabilities survive a softmax of two scores.
+
+The README's is the light one: ``python -c "import docs.story, matplotlib.pyplot as plt;
+plt.figure(1).savefig('docs/story.png', dpi=160, facecolor='white')"``.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FEATURES = {
     "jit": "`jax.jit`",
     "vmap": "`vmap`",
     "derivatives": "derivatives",
-    "compile": "`torch.compile`",
+    "compile": "`torch.compile`, but not `fullgraph`",
     "no wait": "no wait for a GPU",
 }
 REAL = frozenset(FEATURES) - {"complex"}

@@ -46,7 +46,8 @@ def arguments(
     and booleans count as the namespace's default real dtype, and a Python number takes the dtype
     of the arrays beside it. A mask of None stays None, and so do the numbers named optional.
     """
-    if xp is None and where is None and (plain := _plain(numbers, optional)):
+    short = where is None and (xp is None or xp is np or xp is _numpy())
+    if short and (plain := _plain(numbers, optional)):
         return plain
     values = {**numbers, "where": where}
     for name, value in values.items():
