@@ -80,8 +80,8 @@ def test_contents_of_the_wheel(built: Built) -> None:
 
 
 def modules_of(source: Path) -> list[Path]:
-    """Return the modules of the package, of which one at least is known."""
-    modules = sorted(source.rglob("*.py"))
+    """Return the modules of the package and their types, of which one at least is known."""
+    modules = sorted(path for path in source.rglob("*.py*") if path.suffix in (".py", ".pyi"))
     assert source / "_engines" / "cuda.py" in modules
     return modules
 
