@@ -356,8 +356,13 @@ class TestRefusals:
     def test_digits_that_jax_has_not(self) -> None:
         jax = available_package("jax")
         data = of_batches([1e300]).to_dict()
-        with jax.enable_x64(False), pytest.raises(ValueError, match=r"^data has the dtype float64"):
-            LogSumExpAccumulator.from_dict(data, xp=jax.numpy)
+        wide = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", False)
+        try:
+            with pytest.raises(ValueError, match=r"^data has the dtype float64"):
+                LogSumExpAccumulator.from_dict(data, xp=jax.numpy)
+        finally:
+            jax.config.update("jax_enable_x64", wide)
 
     def test_cannot_be_hashed(self) -> None:
         with pytest.raises(TypeError, match="unhashable"):
