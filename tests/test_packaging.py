@@ -67,7 +67,7 @@ def metadata(built: Built) -> email.message.Message:
 def test_contents_of_the_wheel(built: Built) -> None:
     source = ROOT / "src" / "agnostic_lse"
     modules = {f"agnostic_lse/{path.relative_to(source).as_posix()}" for path in modules_of(source)}
-    others = {"__init__.pyi", "_engines/kernels.cu", "_examples/digits_classifier.py", "py.typed"}
+    others = {"_engines/kernels.cu", "_examples/digits_classifier.py", "py.typed"}
     information = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(built.wheel) as wheel:
         names = wheel.namelist()
