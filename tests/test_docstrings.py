@@ -52,3 +52,16 @@ def test_docstring(path: str) -> None:
     assert [error for error in report["errors"] if error[0] not in left_out] == []
     lines = report["docstring"].splitlines()
     assert [line for line in lines if "ndarray" in line and not NAMES.fullmatch(line)] == []
+
+
+# These choose, tell or note something, and calculate nothing.
+WITHOUT_FORMULA = {"kernels", "show_config", "log_proba_source", "register_log_proba"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_has_its_formula(module: str) -> None:
+    loaded = importlib.import_module(module)
+    lacking = {
+        name for name in loaded.__all__ if "math::" not in str(getattr(loaded, name).__doc__)
+    }
+    assert lacking == WITHOUT_FORMULA & set(loaded.__all__)

@@ -47,6 +47,11 @@ class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc
 
     Notes
     -----
+    With a smoothing of s and K classes, log-probabilities are
+
+    .. math:: \log\bigl((1 - s) p_k + s / K\bigr),
+
+    where :math:`\log p_k` is what `log_proba` says of the class.
     `predict`, `decision_function` and `score` are those of the classifier inside;
     `predict_log_proba` is `log_proba` of it, and `predict_proba` its exponential. Parameters of
     `fit` go to the classifier, under scikit-learn's metadata routing those that it asks for. Of a

@@ -52,6 +52,11 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     Notes
     -----
+    Feature k of a sample is, with a smoothing of s and K classes,
+
+    .. math:: \log\bigl((1 - s) p_k + s / K\bigr),
+
+    where :math:`\log p_k` is what `log_proba` says of the class.
     A class that is missing among the samples which a classifier has seen has probability 0 for it,
     and features of -inf, unless there is some smoothing. Where samples belong together in groups,
     `cv` may be a list of splits, as ``list(GroupKFold(5).split(X, y, groups))`` is. A frozen
