@@ -211,7 +211,7 @@ def short_table(results: Results, ours: str = OURS) -> list[str]:
     return table(head, ratio_rows(results, ours))
 
 
-def readme_table(results: Results) -> str:
+def readme_table(results: Results, others: dict[str, Results]) -> str:
     """Return what stands between the marks in the README."""
     shapes = len({(*e["shape"], e["axis"]) for e in results["cases"]})
     dtypes = len({e["dtype"] for e in results["cases"]})
@@ -221,6 +221,7 @@ def readme_table(results: Results) -> str:
         "",
         *short_table(results),
         worst(results, "jax"),
+        *([own_sentence(others["own"])] if "own" in others else []),
         f"Measured on {results['processor']}; all numbers: [`docs/speed.md`](docs/speed.md).",
     ]
     return "\n".join([*lines, *(f"\n{note}" for note in caveats(results))])
@@ -461,6 +462,68 @@ def dask_graphs(entries: Sequence[Entry]) -> list[str]:
     return table(["", *(f"`{name}`" for name in names)], rows)
 
 
+def own_ratios(results: Results, library: str, size: int) -> list[str]:
+    """Return for each function how many times as long the library's own takes, as a mean."""
+    cells = []
+    for function in FUNCTIONS:
+        cases = [
+            list(entry["seconds"].values())
+            for entry in chosen(results["cases"], library=library, size=size, function=function)
+        ]
+        cells.append(fold(geometric_mean(theirs / ours for ours, theirs in cases)))
+    return cells
+
+
+def own_section(results: Results) -> list[str]:
+    """Return what PyTorch's and JAX's own functions take on their own arrays, beside ours there."""
+    libraries = dict.fromkeys(entry["library"] for entry in results["cases"])
+    sizes = dict.fromkeys(entry["size"] for entry in results["cases"])
+    rows = [
+        [f"{library}, {size:,} numbers", *own_ratios(results, library, size)]
+        for library in libraries
+        for size in sizes
+    ]
+    return [
+        "## On PyTorch's and JAX's own arrays",
+        "",
+        "Above, each library has arrays of its own. Here all functions have the same arrays,",
+        "PyTorch's or JAX's; on the latter all are jitted, so that no kernel of ours can serve.",
+        f"How many times as long the library's own take, {threads_name(results['processors'])}, as",
+        "geometric means over rows of a thousand in both dtypes, rows of ten and a vector",
+        "(`python -m benchmarks.own`); below 1 they are the faster:",
+        "",
+        *table(["", *(f"`{function}`" for function in FUNCTIONS)], rows),
+        "What ours take longer for is digits: of one large term and many small ones, their",
+        f"logarithms err by up to {own_worst(results)} units of roundoff, ours by at most",
+        f"{own_worst(results, ours=True)}.",
+        "",
+    ]
+
+
+def own_worst(results: Results, ours: bool = False) -> str:
+    """Return the largest error beside one peak, ours or others'."""
+    errors = [
+        error
+        for entry in results["cases"]
+        for name, error in entry["error_one_peak"].items()
+        if (name == OURS) == ours
+    ]
+    return f"{max(errors):.1f}" if ours else f"{max(errors):.0e}"
+
+
+def own_sentence(results: Results) -> str:
+    """Return what the README says of arrays of other libraries."""
+    largest = max(entry["size"] for entry in results["cases"])
+    libraries = dict.fromkeys(entry["library"] for entry in results["cases"])
+    means = "; ".join(
+        f"{library} {', '.join(own_ratios(results, library, largest))}" for library in libraries
+    )
+    return (
+        f"On other libraries' arrays of {largest:,} numbers their own functions, which keep fewer "
+        f"digits, take as many times as long as ours, in the same order: {means}."
+    )
+
+
 def gpu_section(gpu: Results) -> list[str]:
     return [
         "## On a GPU",
@@ -477,6 +540,7 @@ def gpu_section(gpu: Results) -> list[str]:
 
 
 SECTIONS: dict[str, Callable[[Results], list[str]]] = {
+    "own": own_section,
     "gpu": gpu_section,
     "memory": memory_section,
     "overhead": overhead_section,
@@ -504,9 +568,9 @@ def page(results: Results, others: dict[str, Results]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def written(text: str, results: Results) -> str:
+def written(text: str, results: Results, others: dict[str, Results]) -> str:
     """Return a text with the table in its place."""
-    return PLACE.sub(lambda found: f"{found[1]}{readme_table(results)}{found[2]}", text)
+    return PLACE.sub(lambda found: f"{found[1]}{readme_table(results, others)}{found[2]}", text)
 
 
 # The pictures
@@ -619,7 +683,7 @@ def write(path: Path) -> None:
     PAGE.write_text(page(results, others))
     draw_cases(results).savefig(PICTURE, dpi=120)
     draw_sizes(results).savefig(SIZES_PICTURE, dpi=120)
-    README.write_text(written(README.read_text(), results))
+    README.write_text(written(README.read_text(), results, others))
     print(f"{PAGE.name}, {PICTURE.name}, {SIZES_PICTURE.name} and {README.name} written")
 
 

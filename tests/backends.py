@@ -33,6 +33,7 @@ class Backend(Enum):
     STRICT_DEVICE1 = "array-api-strict-device1"
     STRICTEST = "array-api-strictest"
     TORCH = "torch"
+    TORCH_ALONE = "torch-alone"
     TORCH_CUDA = "torch-cuda"
     CUPY = "cupy"
     JAX = "jax"
@@ -51,6 +52,7 @@ class Backend(Enum):
             Backend.STRICT: "array_api_strict",
             Backend.STRICT_DEVICE1: "array_api_strict",
             Backend.STRICTEST: "array_api_strict",
+            Backend.TORCH_ALONE: "torch",
             Backend.TORCH_CUDA: "torch",
             Backend.JAX: "jax.numpy",
             Backend.DASK: "dask.array",
@@ -108,13 +110,18 @@ class Backend(Enum):
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Let small arrays be worked on as large ones are: in tiles, or by kernels."""
+        """Let small arrays be worked on as large ones are: in tiles, or by kernels.
+
+        Or let PyTorch be alone with its arrays, as it is on a GPU, and NumPy not see them.
+        """
         with contextlib.ExitStack() as stack:
             if self is Backend.STRICTEST:
                 flags = self.namespace().ArrayAPIStrictFlags
                 stack.enter_context(flags(boolean_indexing=False, data_dependent_shapes=False))
             if self is Backend.NUMPY_KERNELS:
                 stack.enter_context(agnostic_lse.kernels("host"))
+            if self is Backend.TORCH_ALONE:
+                stack.enter_context(agnostic_lse.kernels("off"))
             if self is Backend.NUMPY_TILES:
                 stack.enter_context(agnostic_lse.kernels("off"))
                 for name, size in (("SIZE", 5), ("_LEAST_RUN", 1), ("_LEAST_TERMS", 1)):

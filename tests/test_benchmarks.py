@@ -20,15 +20,19 @@ def stored(name: str) -> dict[str, Any]:
     return results
 
 
+def others() -> dict[str, Any]:
+    there = [name for name in report.SECTIONS if (report.ROOT / RESULTS / f"{name}.json").exists()]
+    return {name: stored(name) for name in there}
+
+
 def test_readme_says_what_was_measured() -> None:
     text = report.README.read_text()
     assert report.PLACE.search(text)
-    assert text == report.written(text, stored("speed"))
+    assert text == report.written(text, stored("speed"), others())
 
 
 def test_page_says_what_was_measured() -> None:
-    there = [name for name in report.SECTIONS if (report.ROOT / RESULTS / f"{name}.json").exists()]
-    page = report.page(stored("speed"), {name: stored(name) for name in there})
+    page = report.page(stored("speed"), others())
     assert page == report.PAGE.read_text()
 
 

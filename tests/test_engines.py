@@ -516,12 +516,13 @@ class TestLargestNumber:
 
 
 class TestViews:
-    """Arrays of PyTorch, when kernels may see them as NumPy's."""
+    """Arrays of PyTorch, seen as NumPy's by kernels, and where they are small by NumPy."""
 
-    @pytest.fixture(autouse=True)
-    def compiled(self) -> Iterator[None]:
-        available(Backend.NUMPY_KERNELS)
-        with agnostic_lse.kernels("host"):
+    @pytest.fixture(autouse=True, params=["host", "auto"])
+    def compiled(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        if request.param == "host":
+            available(Backend.NUMPY_KERNELS)
+        with agnostic_lse.kernels(request.param):
             yield
 
     @pytest.fixture
@@ -531,6 +532,15 @@ class TestViews:
 
     def test_no_dimensions(self, torch: Any) -> None:
         assert logsumexp(torch.tensor(1.0)) == 1
+
+    def test_they_stay_arrays_of_their_own(self, torch: Any) -> None:
+        x = torch.tensor([[0.0, -40.0], [-math.inf, -math.inf]], dtype=torch.float64)
+        before = x.clone()
+        for function in (logsumexp, log_softmax, softmax):
+            out = function(x, axis=1)
+            assert type(out) is torch.Tensor
+            out += 1  # which is nobody else's
+            assert torch.equal(x, before)
 
     def test_repeated(self, torch: Any) -> None:
         x = torch.arange(5.0).expand(3, 5)
@@ -562,6 +572,31 @@ class TestViews:
         assert isinstance(logsumexp(x), jax.Array)
         assert np.allclose(jax.grad(logsumexp)(x), jax.nn.softmax(x))
         assert np.allclose(jax.jit(softmax)(x), jax.nn.softmax(x))
+
+
+@pytest.mark.parametrize(("choice", "taken"), [("auto", True), ("off", False), ("cuda", False)])
+def test_numpy_takes_small_arrays_of_torch(
+    choice: Kind, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available(Backend.TORCH)
+    torch = importlib.import_module("torch")
+    found: list[str] = []
+
+    def noted(name: str) -> None:
+        way = getattr(plain, name)
+
+        def call(*arguments: Any) -> Any:
+            found.append(name)
+            return way(*arguments)
+
+        monkeypatch.setattr(plain, name, call)
+
+    noted("lift")
+    noted("normalised")
+    with agnostic_lse.kernels(choice):
+        for function in (logsumexp, log_softmax, softmax):
+            function(torch.zeros(3))
+    assert found == (["lift", "normalised", "normalised"] if taken else [])
 
 
 class TestTiles:

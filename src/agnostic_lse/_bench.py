@@ -6,7 +6,7 @@ import contextlib
 import functools
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from statistics import geometric_mean
 from typing import Any
 
@@ -78,24 +78,24 @@ def run(size: int, quick: bool, number_of_threads: int | None, as_json: bool) ->
     left_out: dict[str, str] = {}
     with _confined(number_of_threads):
         with progress("Calculating exact answers"):
-            problems = _problems(size, quick)
-        results = list(_results(problems, effort, left_out))
+            arrays = problems(size, quick)
+        found = list(results(arrays, effort, left_out))
         config = show_config("dicts")
     if as_json:
-        say_json({"configuration": config, "results": results, "left_out": left_out})
+        say_json({"configuration": config, "results": found, "left_out": left_out})
         return
     threads = "1 thread" if config["threads"] == 1 else f"{config['threads']} threads"
-    arrays = ", ".join(map(str, problems))
-    say(f"agnostic_lse {config['agnostic_lse']} beside others, {threads}\nnormal numbers: {arrays}")
-    for library in dict.fromkeys(result["library"] for result in results):
-        _print_table([result for result in results if result["library"] == library])
+    shapes = ", ".join(map(str, arrays))
+    say(f"agnostic_lse {config['agnostic_lse']} beside others, {threads}\nnormal numbers: {shapes}")
+    for library in dict.fromkeys(result["library"] for result in found):
+        _print_table([result for result in found if result["library"] == library])
     say(f"\n{NOTES}\n")
-    _print_worst(results)
+    _print_worst(found)
     for name, reason in left_out.items():
         say(f"{name}: left out, {reason}")
 
 
-def _problems(size: int, quick: bool) -> list[_Problem]:
+def problems(size: int, quick: bool) -> list[_Problem]:
     """Return arrays of about so many numbers: rows, and unless it is urgent others."""
     rows = _Problem((size // 1000, 1000), 1, "float64")
     if quick:
@@ -108,11 +108,15 @@ def _problems(size: int, quick: bool) -> list[_Problem]:
     ]
 
 
-def _results(
-    problems: list[_Problem], effort: Effort, left_out: dict[str, str]
+def results(
+    problems: list[_Problem],
+    effort: Effort,
+    left_out: dict[str, str],
+    libraries: Iterable[str] = tuple(OTHERS),
 ) -> Iterator[dict[str, Any]]:
     """Yield what each function took, and how far it was off, on each array; note what cannot."""
-    for name, others in OTHERS.items():
+    for name in libraries:
+        others = OTHERS[name]
         if missing := _libraries.missing(name):
             left_out[name] = missing
             continue

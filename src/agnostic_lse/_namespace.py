@@ -46,7 +46,7 @@ def arguments(
     and booleans count as the namespace's default real dtype, and a Python number takes the dtype
     of the arrays beside it. A mask of None stays None, and so do the numbers named optional.
     """
-    short = where is None and (xp is None or xp is np or xp is _numpy())
+    short = where is None and (xp is None or xp is np or xp is numpy_namespace())
     if short and (plain := _plain(numbers, optional)):
         return plain
     values = {**numbers, "where": where}
@@ -97,7 +97,8 @@ PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 @functools.cache
-def _numpy() -> Namespace:
+def numpy_namespace() -> Namespace:
+    """Return NumPy as it follows the standard."""
     return compat.array_namespace(np.empty(0))
 
 
@@ -114,7 +115,9 @@ def _plain(
         if type(array) is not np.ndarray or (dtype is not None and dtype != array.dtype):
             return None
         dtype = array.dtype
-    return (_numpy(), dtype, arrays, None) if dtype is not None and dtype in PLAIN else None
+    if dtype is None or dtype not in PLAIN:
+        return None
+    return numpy_namespace(), dtype, arrays, None
 
 
 def _not_integer(name: str, value: Any) -> float | complex:

@@ -70,7 +70,9 @@ def kernels(kind: Kind) -> Iterator[None]:
     Values are the same with and without, but for their last digits, and so is the accuracy. Kernels
     leave weights, masks, integers and complex numbers to the ordinary way, and all arrays while
     PyTorch or JAX trace, or take derivatives. Without kernels, large arrays are still cut into
-    tiles and shared among threads. The choice holds for the thread, or the task, that makes it.
+    tiles and shared among threads. PyTorch's arrays in host memory that none serves are summed as
+    NumPy sees them, which is faster, but not with 'off' and 'cuda'. The choice holds for the
+    thread, or the task, that makes it.
 
     Examples
     --------

@@ -24,11 +24,11 @@ def seen(xp: Namespace, x: Array, least: int) -> Any:
 
 
 def back(like: Array, x: Any) -> Array:
-    """Return an array of NumPy as one of the library, and on the device, of another."""
+    """Return a new array of NumPy as one of the library, and on the device, of another."""
     if compat.is_torch_array(like):
         import torch  # loaded already, since the array is its own
 
-        return torch.from_numpy(x)
+        return torch.from_numpy(np.asarray(x))  # of one number NumPy makes none by itself
     if compat.is_jax_array(like):
         import jax  # loaded already, since the array is its own
 
