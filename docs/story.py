@@ -27,7 +27,7 @@ MODEL.coef_[:], MODEL.intercept_[:] = 1, 0  # so that a sample is its log-odds
 
 
 def logistic(scores: np.ndarray[Any, Any]) -> Any:
-    """Ask scikit-learn's regression, of which these are a sample's scores."""
+    """Ask scikit-learn's regression, of which the first of these is a sample's log-odds."""
     return MODEL.predict_log_proba([scores[:1]])[0, ::-1]
 
 
@@ -38,9 +38,7 @@ def naive(scores: np.ndarray[Any, Any]) -> Any:
 
 METHODS: dict[str, Method] = {
     "log(exp(x) / sum(exp(x)))": naive,
-    "scikit-learn, predict_log_proba": lambda scores: MODEL.predict_log_proba([scores[:1]])[
-        0, ::-1
-    ],
+    "scikit-learn, predict_log_proba": logistic,
     "scipy.special.log_softmax": scipy.special.log_softmax,
     "agnostic_lse.log_softmax": log_softmax,
 }
@@ -59,8 +57,11 @@ def survives(method: Method, magnitude: float) -> bool:
 
 
 def bars(method: Method) -> tuple[float, float]:
-    """Return the decades between which everything survives."""
-    kept = [np.log10(m) for m in MAGNITUDES if survives(method, float(m))]
+    """Return the decades between which everything survives, around 1."""
+    lost = [np.log10(m) for m in MAGNITUDES if not survives(method, float(m))]
+    below = max((decade for decade in lost if decade < 0), default=-np.inf)
+    above = min((decade for decade in lost if decade > 0), default=np.inf)
+    kept = [decade for decade in np.log10(MAGNITUDES) if below < decade < above]
     return min(kept), max(kept)
 
 
