@@ -197,8 +197,9 @@ def worst(results: Results, rival: str, ours: str = OURS) -> str:
         else f"is {fold(1 / ratio)} times as fast as `agnostic_lse`"
     )
     return (
-        f"In its best case, `{entry['function']}` of {shape_name(entry)}, {entry['dtype']}, "
-        f"{threads_name(entry['threads'])}, {LOOKS[rival].label.split(',')[0]} {pace}."
+        f"In its best case of these, `{entry['function']}` of {shape_name(entry)}, "
+        f"{entry['dtype']}, {threads_name(entry['threads'])}, "
+        f"{LOOKS[rival].label.split(',')[0]} {pace}."
     )
 
 
@@ -215,13 +216,16 @@ def readme_table(results: Results, others: dict[str, Results]) -> str:
     """Return what stands between the marks in the README."""
     shapes = len({(*e["shape"], e["axis"]) for e in results["cases"]})
     dtypes = len({e["dtype"] for e in results["cases"]})
+    smallest = min(math.prod(e["shape"]) for e in results["cases"])
     lines = [
         "How many times as long others take on NumPy's arrays, or on their own beside them:",
-        f"geometric means over {shapes} shapes and {dtypes} dtypes, {counts(results)}.",
+        f"geometric means over {shapes} shapes of {numbers_name([smallest])} numbers or more and",
+        f"{dtypes} dtypes, {counts(results)}.",
         "",
         *short_table(results),
         worst(results, "jax"),
         *([own_sentence(others["own"])] if "own" in others else []),
+        "How others compare at every size: [`docs/comparison.md`](docs/comparison.md#speed).",
         f"Measured on {results['processor']}; all numbers: [`docs/speed.md`](docs/speed.md).",
     ]
     return "\n".join([*lines, *(f"\n{note}" for note in caveats(results))])
