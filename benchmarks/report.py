@@ -212,6 +212,12 @@ def short_table(results: Results, ours: str = OURS) -> list[str]:
     return table(head, ratio_rows(results, ours))
 
 
+def without_kernels(results: Results) -> str:
+    """Return a sentence on what the first rival takes where there are no kernels."""
+    rival, *means = next(iter(ratio_rows(results, OFF)))
+    return f"That is with Numba's kernels, the extra `fast`; without: {rival} {', '.join(means)}."
+
+
 def readme_table(results: Results, others: dict[str, Results]) -> str:
     """Return what stands between the marks in the README."""
     shapes = len({(*e["shape"], e["axis"]) for e in results["cases"]})
@@ -223,6 +229,7 @@ def readme_table(results: Results, others: dict[str, Results]) -> str:
         f"{dtypes} dtypes, {counts(results)}.",
         "",
         *short_table(results),
+        without_kernels(results),
         worst(results, "jax"),
         *([own_sentence(others["own"])] if "own" in others else []),
         "How others compare at every size: [`docs/comparison.md`](docs/comparison.md#speed).",
@@ -523,8 +530,8 @@ def own_sentence(results: Results) -> str:
         f"{library} {', '.join(own_ratios(results, library, largest))}" for library in libraries
     )
     return (
-        f"On other libraries' arrays of {largest:,} numbers their own functions, which keep fewer "
-        f"digits, take as many times as long as ours, in the same order: {means}."
+        f"On other libraries' arrays, of {largest:,} numbers, their own functions take, in the "
+        f"same order, so many times as long as ours: {means}."
     )
 
 

@@ -15,16 +15,16 @@ import numpy as np
 
 # What may be declared; `tests/test_capabilities.py` has one test for each.
 FEATURES = {
-    "complex": "complex numbers",
+    "complex": "complex",
     "integers": "integers",
     "16 bits": "16 bits",
+    "no wait": "no wait for a GPU",
     "lazy": "lazy on Dask",
-    "unknown chunks": "unknown chunks of kept axes",
+    "unknown chunks": "unknown chunks",
     "jit": "`jax.jit`",
     "vmap": "`vmap`",
     "derivatives": "derivatives",
-    "compile": "`torch.compile`, but not `fullgraph`",
-    "no wait": "no wait for a GPU",
+    "compile": "`torch.compile`",
 }
 REAL = frozenset(FEATURES) - {"complex"}
 NUMBERS = np.random.default_rng(0).normal(size=(4, 6))
@@ -96,6 +96,8 @@ def table() -> str:
     libraries = ["NumPy", "CuPy", "PyTorch", "JAX", "Dask", "`array-api-strict`"]
     lines = [
         f"Every function runs on {', '.join(libraries[:-1])} and {libraries[-1]}.",
+        "Unknown chunks are those of Dask's axes that are kept; `torch.compile` cuts a call into",
+        "several graphs, so that it refuses `fullgraph=True`.",
         "",
         "| | " + " | ".join(FEATURES.values()) + " |",
         "|---|" + "---|" * len(FEATURES),

@@ -92,7 +92,7 @@ def test_confined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AGNOSTIC_LSE_NUM_THREADS", raising=False)
     has_affinity = hasattr(os, "sched_getaffinity")
     before = os.sched_getaffinity(0) if has_affinity else set()
-    with _bench._confined(1):
+    with _bench.confined(1):
         assert number_of_threads() == 1
         assert os.environ["OMP_NUM_THREADS"] == "1"
         assert not has_affinity or len(os.sched_getaffinity(0)) == 1

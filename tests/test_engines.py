@@ -298,7 +298,7 @@ agnostic_lse.show_config()
 """
         out = run(script)
         assert out.startswith(str(np.log(2 * 10**6)))
-        assert "Numba, for kernels in host memory: not to be imported" in out
+        assert "Numba, for kernels in host memory: not there" in out
 
     def test_without_a_cache(self) -> None:
         """Numba raises where it finds no directory to write to."""

@@ -76,7 +76,7 @@ def run(size: int, quick: bool, number_of_threads: int | None, as_json: bool) ->
     """Run the benchmark and print what it finds."""
     effort = Effort(2, 0.02) if quick else Effort(3, 0.05)
     left_out: dict[str, str] = {}
-    with _confined(number_of_threads):
+    with confined(number_of_threads):
         with progress("Calculating exact answers"):
             arrays = problems(size, quick)
         found = list(results(arrays, effort, left_out))
@@ -195,18 +195,18 @@ def _call(library: Library, along: Along, x: Array) -> Array:
 
 
 @contextlib.contextmanager
-def _confined(number: int | None) -> Iterator[None]:
+def confined(number: int | None) -> Iterator[None]:
     """Keep all libraries to so many threads, those that are not loaded yet."""
-    if number is None:
-        yield
-        return
-    changed = {"AGNOSTIC_LSE_NUM_THREADS": str(number), "OMP_NUM_THREADS": str(number)}
+    # PyTorch's threads would spin while they wait, and take the processors from whoever comes next.
+    changed = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
+    before: set[int] | None = None
+    if number is not None:
+        changed |= {"AGNOSTIC_LSE_NUM_THREADS": str(number), "OMP_NUM_THREADS": str(number)}
+        if hasattr(os, "sched_setaffinity"):
+            before = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, sorted(before)[:number])
     variables = {name: os.environ.get(name) for name in changed}
-    has_affinity = hasattr(os, "sched_setaffinity")
-    before: set[int] = os.sched_getaffinity(0) if has_affinity else set()
     os.environ.update(changed)
-    if has_affinity:
-        os.sched_setaffinity(0, sorted(before)[:number])
     try:
         yield
     finally:
@@ -214,7 +214,7 @@ def _confined(number: int | None) -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-        if has_affinity:
+        if before is not None:
             os.sched_setaffinity(0, before)
 
 

@@ -32,10 +32,11 @@ from .sklearn import LogProbabilityClassifier, log_loss
 GAIN = 100
 # So that there is something to time
 REPEATS = 200
-OURS = "SoftmaxRegression (this library)"
+OURS = "SoftmaxRegression (by the mixin)"
 # exp of anything below is 0 in float64: half the smallest subnormal number, 2**-1075.
 VANISHING = -1075 * np.log(2)
 NOTES = """\
+  by the mixin   a small example of what LogProbabilityMixin makes of a model's scores
   wrapped        the same fitted model inside LogProbabilityClassifier: one line more
   warnings       those of predict_log_proba
   clipped        scikit-learn's log_loss: it takes a probability below 2.2e-16 for 2.2e-16, so that
@@ -124,7 +125,7 @@ def run(out: Path, as_json: bool = False) -> None:
     say(f"Log-probabilities of {len(y_test)} handwritten digits that no model has seen\n")
     _print_outcomes("as they are", held_out)
     _print_outcomes(f"{GAIN} times as bright", bright)
-    _print_outcomes(f"{GAIN} times as bright", wrapped)
+    _print_outcomes(f"{GAIN} times as bright, wrapped", wrapped)
     ours, same_weights = bright[0], bright[1]
     say(
         f"{same_weights.model} and {ours.model.split()[0]} have the same weights. On the bright "

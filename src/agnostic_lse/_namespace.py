@@ -426,8 +426,10 @@ def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]
         )
         given = tuple(map(operator.index, listed))
     except TypeError:
+        traced = type(axis).__module__.partition(".")[0] == "jax"
+        hint = ": name it to jax.jit by static_argnames" if traced else ""
         raise TypeError(
-            f"axis must be None, an integer or a tuple of integers, but {axis!r} was given."
+            f"axis must be None, an integer or a tuple of integers, but {axis!r} was given{hint}."
         ) from None
     for number in given:
         if not -ndim <= number < ndim:

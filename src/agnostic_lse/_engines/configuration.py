@@ -105,7 +105,7 @@ def _configuration() -> dict[str, Any]:
 def _as_text(config: dict[str, Any]) -> str:
     numba = config["packages"]["numba"]
     if not config["host_kernels"]:
-        numba = "not to be imported (pip install 'agnostic-lse[fast]')"
+        numba = "not there (pip install numba)"
     gpus = ", ".join(config["gpus"]) or "none found"
     if config["gpu_driver"]:
         gpus += f" (driver {config['gpu_driver']})"
@@ -122,7 +122,7 @@ def _as_text(config: dict[str, Any]) -> str:
         if version is None:
             lines.append(f"{name}: not installed")
         else:
-            seen = "not imported" if devices is None else ", ".join(devices) or "no device"
+            seen = "installed, not loaded" if devices is None else ", ".join(devices) or "no device"
             lines.append(f"{name} {version}: {seen}")
     for name, version in config["packages"].items():
         if name != "numba":
