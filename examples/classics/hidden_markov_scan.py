@@ -63,10 +63,11 @@ print(f"likelihood of {last} rolls: {likelihood[last - 1]:.2g}, of {last + 1}: {
 #
 # Roll :math:`t` is a matrix, :math:`M_t = A \, \mathrm{diag}(b_t)`, of the changes between dice and
 # the probabilities of the face, and the likelihood a product of all. A product is associative: in
-# round :math:`k` of a scan each takes in the one :math:`2^k` places before it, all at once, so that
-# 14 rounds of ``logmatmulexp`` make the products of all 10,000 beginnings (S. Särkkä and Á. F.
-# García-Fernández, "Temporal parallelization of Bayesian smoothers", IEEE Transactions on Automatic
-# Control, 2021).
+# round :math:`k` of a scan each takes in the one :math:`2^k` places before it, all at once (W. D.
+# Hillis and G. L. Steele, "Data parallel algorithms", Communications of the ACM, 1986), so that 14
+# rounds of ``logmatmulexp`` make the products of all 10,000 beginnings. S. S. Hassan, S. Särkkä and
+# Á. F. García-Fernández have more on such models ("Temporal parallelization of inference in hidden
+# Markov models", IEEE Transactions on Signal Processing, 2021).
 
 
 def scan(matrices: Any) -> Any:
@@ -91,8 +92,9 @@ print(f"log-likelihood of {N_ROLLS} rolls: {log_likelihood[-1]:.6f}, naive {naiv
 
 # %%
 # Rabiner's way to avoid the underflow is to scale the vector to the sum 1 at each roll, and to add
-# up the logarithms of the scales (L. R. Rabiner, "A tutorial on hidden Markov models", Proceedings
-# of the IEEE, 1989). It gives the same number, but must go roll by roll.
+# up the logarithms of the scales (L. R. Rabiner, "A tutorial on hidden Markov models and selected
+# applications in speech recognition", Proceedings of the IEEE, 1989). It gives the same number, but
+# must go roll by roll.
 
 forward = START * FACES[:, rolls[0]]
 scaled = np.log(forward.sum())

@@ -53,7 +53,7 @@ for temperature in (0.04, 1.0, CRITICAL):
 # of half of the bonds within both, then :math:`Z` of :math:`n` rows in a ring is the trace of
 # :math:`A^n` (H. A. Kramers and G. H. Wannier, "Statistics of the two-dimensional ferromagnet",
 # Physical Review, 1941). ``logmatmulexp`` multiplies matrices that are kept as logarithms, and
-# :math:`n` rows take about :math:`\log_2 n` products.
+# :math:`n` rows take at most :math:`2 \log_2 n` products.
 
 
 def log_transfer(width: int, coupling: Any) -> Any:
