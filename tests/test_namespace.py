@@ -347,6 +347,14 @@ class TestRefusedDtypes:
         with refused(TypeError, re.escape(sentence)):
             logsumexp([0.0], axis=axis)
 
+    def test_traced_axes(self) -> None:
+        available(Backend.JAX)
+        import jax
+
+        with pytest.raises(TypeError, match=r"was given: name it to jax\.jit by static_argnames"):
+            jax.jit(logsumexp)(jax.numpy.zeros(1), 0)
+        assert jax.jit(logsumexp, static_argnames="axis")(jax.numpy.zeros(1), axis=0) == 0
+
     def test_masked_tensor(self) -> None:
         available(Backend.TORCH)
         import torch
