@@ -386,6 +386,19 @@ class TestDerivatives:
         close(grad(function)(absent, absent), 0.0)
         close(grad(function, argnums=1)(absent, absent), 0.0)
 
+    def test_at_infinity(self, library: Backend) -> None:
+        """What derivatives tend to."""
+        grad, _, xp = transforms(library)
+        infinite, zero = (make_array(library, xp, x) for x in (INF, 0.0))
+        for function, point in ((log1pexp, infinite), (logexpm1, infinite), (log_expit, -infinite)):
+            close(grad(function)(point), 1.0)
+            close(grad(grad(function))(point), 0.0)
+        for function in (logaddexp, logsubexp):
+            close(grad(function)(infinite, zero), 1.0)
+            close(grad(function, argnums=1)(infinite, zero), 0.0)
+        close(grad(logaddexp)(zero, infinite), 0.0)
+        close(grad(logaddexp, argnums=1)(zero, infinite), 1.0)
+
     @pytest.mark.parametrize("x", [-INF, -800.0, 800.0, INF])
     def test_far_out(self, library: Backend, x: float) -> None:
         """Finite wherever the value is."""

@@ -93,12 +93,14 @@ def _logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     swap = x2 > x1
     high, low = xp.where(swap, x2, x1), xp.where(swap, x1, x2)
     gap = low - xp.where(xp.isinf(high), 0.0, high)
-    return _unless_infinite(xp, high) + log1p(xp, xp.exp(gap))
+    # Beside +inf nothing counts but nan.
+    gap = xp.where((high == xp.inf) & ~xp.isnan(low), -xp.inf, gap)
+    return _unless_absent(xp, high) + log1p(xp, xp.exp(gap))
 
 
-def _unless_infinite(xp: Namespace, x: Array) -> Array:
-    """Return x, an infinity as a constant: nothing changes what is not there."""
-    return xp.where(xp.isinf(x), constant(x), x)
+def _unless_absent(xp: Namespace, x: Array) -> Array:
+    """Return x, and -inf as a constant: nothing changes what is not there."""
+    return xp.where(x == -xp.inf, constant(x), x)
 
 
 @quiet
@@ -151,7 +153,7 @@ def logsubexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
 def _logsubexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     absent = x2 == -xp.inf
     gap = xp.where(absent, -xp.inf, x2 - xp.where(absent, 0.0, x1))
-    return _unless_infinite(xp, x1) + _log1mexp(xp, gap)
+    return _unless_absent(xp, x1) + _log1mexp(xp, gap)
 
 
 @quiet
@@ -311,7 +313,7 @@ def _logexpm1(xp: Namespace, x: Array) -> Array:
     # Either formula would do between 1/2 and where exp overflows. Beside the zero at log 2 the
     # first is the better one: there the second takes the difference of two numbers near 0.7.
     near = x < 1
-    far = _unless_infinite(xp, xp.where(near, 1.0, x))
+    far = xp.where(near, 1.0, x)
     return xp.where(
         near,
         xp.log(expm1(xp, xp.where(near, x, 1.0))),
