@@ -390,12 +390,12 @@ class TestDerivatives:
         """What derivatives tend to."""
         grad, _, xp = transforms(library)
         infinite, zero = (make_array(library, xp, x) for x in (INF, 0.0))
-        for function, point in ((log1pexp, infinite), (logexpm1, infinite), (log_expit, -infinite)):
-            close(grad(function)(point), 1.0)
-            close(grad(grad(function))(point), 0.0)
-        for function in (logaddexp, logsubexp):
-            close(grad(function)(infinite, zero), 1.0)
-            close(grad(function, argnums=1)(infinite, zero), 0.0)
+        for unary, point in ((log1pexp, infinite), (logexpm1, infinite), (log_expit, -infinite)):
+            close(grad(unary)(point), 1.0)
+            close(grad(grad(unary))(point), 0.0)
+        for binary in (logaddexp, logsubexp):
+            close(grad(binary)(infinite, zero), 1.0)
+            close(grad(binary, argnums=1)(infinite, zero), 0.0)
         close(grad(logaddexp)(zero, infinite), 0.0)
         close(grad(logaddexp, argnums=1)(zero, infinite), 1.0)
 
