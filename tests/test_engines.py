@@ -565,6 +565,13 @@ class TestViews:
         _, tangent = torch.func.jvp(logsumexp, (x.detach(),), (torch.ones(5),))
         assert torch.allclose(tangent, torch.tensor(1.0))
 
+    @pytest.mark.parametrize("function", [logsumexp, log_softmax, softmax, logmeanexp])
+    def test_constants_of_a_derivative(self, torch: Any, function: Any) -> None:
+        """Of arrays that are no argument themselves PyTorch makes ones without memory, too."""
+        x = torch.arange(5.0)
+        grad = torch.func.grad(lambda factor: (factor * function(x)).sum())
+        assert torch.allclose(grad(torch.tensor(2.0)), function(x).sum())
+
     def test_jax(self) -> None:
         available(Backend.JAX)
         jax = importlib.import_module("jax")

@@ -44,8 +44,10 @@ def _of_torch(x: Array, least: int) -> Any:
         return None
     if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.numel() < least:
         return None
+    # While functorch is at work, what it makes even of a plain array has no memory of its own.
     transformed = (
-        torch._C._functorch.is_functorch_wrapped_tensor(x)
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._functorch.is_functorch_wrapped_tensor(x)
         or torch._C._len_torch_dispatch_stack() > 0
         or torch.autograd.forward_ad._current_level >= 0
         or (x.requires_grad and torch.is_grad_enabled())
