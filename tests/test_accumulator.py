@@ -438,6 +438,17 @@ class TestCopies:
         assert one != 3.0
         assert of_batches([NAN]) == of_batches([NAN])
 
+    @pytest.mark.parametrize(
+        "library", [Backend.NUMPY, Backend.TORCH, Backend.TORCH_ALONE], ids=str
+    )
+    @pytest.mark.parametrize("x", [[1.0, 2.0], [1.0, INF]])
+    def test_batches_may_be_written_to(self, array: Any, x: list[float]) -> None:
+        """A buffer for many batches is filled anew after each, also where every slot has a term."""
+        batch = array(x)
+        seen = LogSumExpAccumulator().update(batch, axis=())
+        batch[...] = 100.0
+        close(seen.value(), x)
+
     def test_the_other_is_left_alone(self, array: Any) -> None:
         one, other = of_batches(array([1.0])), of_batches(array([2.0]))
         before = copy.copy(other)

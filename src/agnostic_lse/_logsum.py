@@ -292,7 +292,7 @@ def _log_complex(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array
 def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     """Return the largest entry along axes that are not empty, a constant to differentiation."""
     if not axes:
-        return constant(x)
+        return constant(xp.asarray(x, copy=True))  # since states outlive what they are of
     peak = constant(xp.max(x, axis=axes, keepdims=True))
     if compat.is_jax_namespace(xp):
         # Of large arrays JAX's maximum loses nan on a CPU, against the standard.
