@@ -355,6 +355,12 @@ class TestStatus:
         expected = f"{size!r} came, but a whole number of 1000 or more was expected"
         assert expected in run.stderr
 
+    @pytest.mark.parametrize("size", [10**18, 10**30])
+    def test_size_of_no_array(self, size: int, tmp_path: Path) -> None:
+        run = at_work(["bench", "--quick", f"--size={size}"], tmp_path)
+        assert (run.returncode, run.stdout) == (1, "")
+        assert run.stderr.endswith("There is not enough memory: allow the process more.\n")
+
     @pytest.mark.parametrize("command", list(COMMANDS))
     @pytest.mark.parametrize(
         ("variable", "value"),

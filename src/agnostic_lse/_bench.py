@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from statistics import geometric_mean
 from typing import Any
@@ -97,6 +98,8 @@ def run(size: int, quick: bool, number_of_threads: int | None, as_json: bool) ->
 
 def problems(size: int, quick: bool) -> list[_Problem]:
     """Return arrays of about so many numbers: rows, and unless it is urgent others."""
+    if size > sys.maxsize // 8:  # more bytes than there are addresses: NumPy calls that wrong
+        raise MemoryError
     rows = _Problem((size // 1000, 1000), 1, "float64")
     if quick:
         return [rows]
