@@ -36,7 +36,7 @@ from sklearn.multioutput import ClassifierChain
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import all_estimators
@@ -387,6 +387,20 @@ def test_sources_name_each_member_once() -> None:
         "RandomForestClassifier: logarithm of predict_proba, whose zeros are true",
         "GaussianNB: softmax of predict_joint_log_proba",
     ]
+
+
+class Scaled(Pipeline):  # type: ignore[misc,unused-ignore]
+    """A pipeline with parameters of its own, of which no part can be taken."""
+
+    def __init__(self, C: float = 1.0) -> None:
+        self.C = C
+        steps = [("scaler", StandardScaler()), ("none", "passthrough")]
+        super().__init__([*steps, ("classifier", LogisticRegression(C=C))])
+
+
+def test_pipelines_of_a_subclass() -> None:
+    estimator = Scaled(C=2.0).fit(X, Y)
+    np.testing.assert_allclose(np.exp(log_proba(estimator, X)), estimator.predict_proba(X))
 
 
 @pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")

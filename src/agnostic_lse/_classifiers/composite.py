@@ -91,9 +91,11 @@ def _stacking(ask: Ask, estimator: Any, X: Any) -> Array:
 
 
 def _pipeline(ask: Ask, estimator: Any, X: Any) -> Any:
-    if len(estimator.steps) > 1:
-        X = estimator[:-1].transform(X)
-    return ask(estimator.steps[-1][1], X)
+    *steps, (_, last) = estimator.steps
+    for _, step in steps:
+        if step not in (None, "passthrough"):
+            X = step.transform(X)
+    return ask(last, X)
 
 
 def _eliminating(ask: Ask, estimator: Any, X: Any) -> Any:
