@@ -171,6 +171,11 @@ class Joint(LogProbabilityMixin, GaussianNB):  # type: ignore[misc]
     pass
 
 
+class ClipsJoint(Joint):
+    def predict_proba(self, X: Any) -> Any:
+        return np.clip(super().predict_proba(X), 0.1, 0.9)
+
+
 class Plain(LogisticRegression):  # type: ignore[misc]
     """Changes nothing that counts."""
 
@@ -196,6 +201,7 @@ class TestSubclasses:
             (Clips, "Clips: logarithm of predict_proba"),
             (Own, "Own: its own predict_log_proba"),
             (Joint, "Joint: its own predict_log_proba"),
+            (ClipsJoint, "ClipsJoint: logarithm of predict_proba"),
             (Unknown, "Unknown: logarithm of predict_proba"),
         ],
     )

@@ -74,8 +74,8 @@ def log_proba(estimator: Any, X: Any, *, smoothing: float = 0.0) -> Any:
 
     A subclass follows its parent's rule, unless it overrides ``predict_proba``,
     ``predict_log_proba`` or what the rule reads. Classifiers without a rule answer by their own
-    ``predict_log_proba`` if scikit-learn did not write it, or by the logarithm of their
-    ``predict_proba``.
+    ``predict_log_proba`` if scikit-learn did not write it and no subclass of its class overrides
+    ``predict_proba`` alone, or else by the logarithm of their ``predict_proba``.
 
     Of a Dask array the result is one too, lazily, block of rows by block. It is that of the
     classifier as it was at the call, and what it looks like a row of zeros tells.
@@ -313,13 +313,19 @@ def _attribute(cls: type, name: str) -> Any:
 
 
 def _has_own(estimator: Any) -> bool:
-    """Tell whether a classifier has a predict_log_proba that is not scikit-learn's."""
+    """Tell whether a classifier has a predict_log_proba that is not scikit-learn's.
+
+    Where a subclass has overridden predict_proba alone, it no longer says the same.
+    """
     if not hasattr(estimator, "predict_log_proba"):
         return False
-    definer = next(
-        (base for base in type(estimator).__mro__ if "predict_log_proba" in vars(base)), None
-    )
-    return definer is None or definer.__module__.partition(".")[0] != "sklearn"
+    bases = type(estimator).__mro__
+    definer = next((base for base in bases if "predict_log_proba" in vars(base)), None)
+    if definer is None:
+        return True
+    later = [base for base in bases if issubclass(base, definer) and base is not definer]
+    overridden = any("predict_proba" in vars(base) for base in later)
+    return not overridden and definer.__module__.partition(".")[0] != "sklearn"
 
 
 def _own_or_logarithm(estimator: Any, X: Any) -> Any:
