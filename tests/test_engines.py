@@ -542,6 +542,14 @@ class TestViews:
             out += 1  # which is nobody else's
             assert torch.equal(x, before)
 
+    @pytest.mark.parametrize("axis", [0, 1, 2, (0, 1)])
+    def test_sums_may_be_reshaped_without_a_copy(self, torch: Any, axis: Any) -> None:
+        """As they may while derivatives are taken: a program must not fail only without."""
+        for order in itertools.permutations(range(3)):
+            x = torch.arange(60.0).reshape(3, 4, 5).permute(order)
+            logsumexp(x.requires_grad_(), axis=axis).view(-1)
+            logsumexp(x.detach(), axis=axis).view(-1)
+
     def test_repeated(self, torch: Any) -> None:
         x = torch.arange(5.0).expand(3, 5)
         for axis in (0, 1):

@@ -121,14 +121,15 @@ def log_sum(
     A sign of None says that all are positive.
     """
     plain_sum = b is None and where is None
+    # PyTorch's own sums lie in C order, so that a program may count on it.
     if plain_sum and (view := _for_kernels(xp, a)) is not None:
         out = host.log_sum(view, axes)
         out = _logsum.value(np, _lifted(view, axes))[0] if out is None else out
-        return views.back(a, out), None
+        return views.back(a, np.asarray(out, order="C")), None
     if plain_sum and (view := _for_numpy(xp, a)) is not None:
         numpy = numpy_namespace()
         out, _ = _logsum.value(numpy, _state_without_host(numpy, view, None, None, axes))
-        return views.back(a, out), None
+        return views.back(a, np.asarray(out, order="C")), None
     return _logsum.value(xp, _state_without_host(xp, a, b, where, axes))
 
 
