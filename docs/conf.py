@@ -85,8 +85,6 @@ sphinx_gallery_conf = {
     "doc_module": ("agnostic_lse",),
     "backreferences_dir": "reference/backreferences",
     "image_srcset": ["2x"],
-    "abort_on_example_error": False,
-    "only_warn_on_example_error": False,
 }
 
 # Looks

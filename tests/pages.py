@@ -39,16 +39,18 @@ def blocks(page: Path, language: str = "python") -> list[str]:
     ]
 
 
+def _sessions(page: Path) -> str:
+    return "".join(text for text in blocks(page) if text.startswith(">>>"))
+
+
 def session(page: Path) -> doctest.DocTest:
     """Return a page's examples, in order."""
-    text = "".join(text for text in blocks(page) if text.startswith(">>>"))
-    return doctest.DocTestParser().get_doctest(text, {}, name(page), str(page), 0)
+    return doctest.DocTestParser().get_doctest(_sessions(page), {}, name(page), str(page), 0)
 
 
 def packages(page: Path) -> set[str]:
     """Return the packages that a page's sessions import."""
-    text = "".join(text for text in blocks(page) if text.startswith(">>>"))
-    return set(IMPORT.findall(text)) - {"agnostic_lse", "cupy"}
+    return set(IMPORT.findall(_sessions(page))) - {"agnostic_lse", "cupy"}
 
 
 def run(page: Path) -> doctest.TestResults:

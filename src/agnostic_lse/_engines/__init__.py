@@ -39,11 +39,11 @@ def state_of(
 ) -> State:
     """Return the state of ``sum(b * exp(a))`` along the axes, over the terms of the mask."""
     plain_sum = b is None and where is None
-    if plain_sum and (view := _for_kernels(xp, a)) is not None:
-        return State(*(views.back(a, part) for part in _lifted(view, axes)[:2]))
-    if plain_sum and (view := _for_numpy(xp, a)) is not None:
-        state = _state_without_host(numpy_namespace(), view, None, None, axes)
+    if plain_sum and (view := _as_numpys(xp, a)) is not None:
+        state = state_of(numpy_namespace(), view, None, None, axes)
         return State(*(views.back(a, part) for part in state[:2]))
+    if plain_sum and _has_kernels(xp, a):
+        return _lifted(a, axes)
     return _state_without_host(xp, a, b, where, axes)
 
 
@@ -121,15 +121,13 @@ def log_sum(
     A sign of None says that all are positive.
     """
     plain_sum = b is None and where is None
-    # PyTorch's own sums lie in C order, so that a program may count on it.
-    if plain_sum and (view := _for_kernels(xp, a)) is not None:
-        out = host.log_sum(view, axes)
-        out = _logsum.value(np, _lifted(view, axes))[0] if out is None else out
+    if plain_sum and (view := _as_numpys(xp, a)) is not None:
+        out, _ = log_sum(numpy_namespace(), view, None, None, axes)
+        # PyTorch's own sums lie in C order, so that a program may count on it.
         return views.back(a, np.asarray(out, order="C")), None
-    if plain_sum and (view := _for_numpy(xp, a)) is not None:
-        numpy = numpy_namespace()
-        out, _ = _logsum.value(numpy, _state_without_host(numpy, view, None, None, axes))
-        return views.back(a, np.asarray(out, order="C")), None
+    if plain_sum and _has_kernels(xp, a):
+        out = host.log_sum(a, axes)
+        return _logsum.value(np, _lifted(a, axes))[0] if out is None else out, None
     return _logsum.value(xp, _state_without_host(xp, a, b, where, axes))
 
 
@@ -154,16 +152,15 @@ def normalised(
         return _normalised_blocks(x, axes, logarithm, entries)
     if _on_gpu(xp, x):
         return cuda.normalised(x, axes, logarithm)
-    view = _for_kernels(xp, x)
-    if view is not None:
-        out = host.normalised(view, axes, logarithm)
-        if out is None and (_are_few(view, axes) or not tiles.serves(np, view)):
-            copied = functools.partial(host.normalised_copy, axes=axes, logarithm=logarithm)
-            out = tiles.mapped(copied, (view,), whole=axes)
-        if out is not None:
-            return views.back(x, out)
-    if (view := _for_numpy(xp, x)) is not None:
+    if (view := _as_numpys(xp, x)) is not None:
         return views.back(x, normalised(numpy_namespace(), view, axes, logarithm, entries))
+    if _has_kernels(xp, x):
+        out = host.normalised(x, axes, logarithm)
+        if out is None and (_are_few(x, axes) or not tiles.serves(xp, x)):
+            copied = functools.partial(host.normalised_copy, axes=axes, logarithm=logarithm)
+            out = tiles.mapped(copied, (x,), whole=axes)
+        if out is not None:
+            return out
     if tiles.serves(xp, x) and not _are_few(x, axes):
         return _entries_of(xp, x, axes, logarithm, entries, state_of(xp, x, None, None, axes))
     return _entries_of(xp, x, axes, logarithm, entries)
@@ -267,22 +264,29 @@ def _on_gpu(xp: Namespace, x: Array) -> bool:
     return compat.is_cupy_namespace(xp) and chosen() in ("auto", "cuda") and cuda.serves(x)
 
 
-def _for_kernels(xp: Namespace, x: Array) -> Any:
-    """Return an array as the kernels for host memory see it, or None if they don't serve it."""
-    kind = chosen()
-    least = _LEAST_FOR_HOST if kind == "auto" else 1
-    if kind not in ("auto", "host"):
-        return None
-    view = views.seen(xp, x, least)
-    return view if view is not None and host.kernels() is not None else None
+def _has_kernels(xp: Namespace, x: Array) -> bool:
+    """Tell whether the kernels for host memory serve an array."""
+    if not _is_plain(xp, x) or chosen() not in ("auto", "host"):
+        return False
+    return x.size >= _least_for_host() and host.kernels() is not None
 
 
-def _for_numpy(xp: Namespace, x: Array) -> Any:
-    """Return an array of PyTorch in host memory as NumPy sees it, or None of any other.
+def _least_for_host() -> int:
+    return 1 if chosen() == "host" else _LEAST_FOR_HOST
+
+
+def _as_numpys(xp: Namespace, x: Array) -> Any:
+    """Return an array of PyTorch or JAX in host memory as NumPy sees it, or None of any other.
 
     Of ten numbers each step takes PyTorch several microseconds and NumPy less than one, and there
-    are thirty of them: 160 microseconds against 12. From 100,000 on tiles and threads count.
+    are thirty of them: 160 microseconds against 12. From 100,000 on tiles and threads count. Of
+    JAX's only those are taken that kernels serve, since NumPy waits for them.
     """
-    if not compat.is_torch_namespace(xp) or chosen() not in ("auto", "host"):
+    if compat.is_numpy_namespace(xp) or chosen() not in ("auto", "host"):
         return None
-    return views.seen(xp, x, 1)
+    if compat.is_torch_namespace(xp):
+        return views.of_torch(x)
+    if compat.is_jax_namespace(xp) and x.size >= _least_for_host():
+        view = views.of_jax(x)  # none while it traces, for which Numba need not be loaded
+        return None if view is None or host.kernels() is None else view
+    return None

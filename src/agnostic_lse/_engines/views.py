@@ -11,16 +11,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .._namespace import PLAIN, Array, Namespace
-
-
-def seen(xp: Namespace, x: Array, least: int) -> Any:
-    """Return a plain array of so many entries at least as NumPy sees it, or None of any other."""
-    if compat.is_numpy_namespace(xp):
-        return x if x.size >= least and x.dtype in PLAIN else None
-    if compat.is_torch_namespace(xp):
-        return _of_torch(x, least)
-    return _of_jax(x, least) if compat.is_jax_namespace(xp) else None
+from .._namespace import PLAIN, Array
 
 
 def back(like: Array, x: Any) -> Array:
@@ -36,13 +27,14 @@ def back(like: Array, x: Any) -> Array:
     return x
 
 
-def _of_torch(x: Array, least: int) -> Any:
+def of_torch(x: Array) -> Any:
+    """Return a plain array of PyTorch that is not empty as NumPy sees it, or None of any other."""
     import torch  # loaded already, since the array is its own
 
     tracing = getattr(torch.jit, "is_tracing")  # noqa: B009 (which it does not export)
     if torch.compiler.is_compiling() or tracing():
         return None
-    if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.numel() < least:
+    if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.numel() == 0:
         return None
     # While functorch is at work, what it makes even of a plain array has no memory of its own.
     transformed = (
@@ -57,11 +49,11 @@ def _of_torch(x: Array, least: int) -> Any:
     return x.detach().numpy() if in_memory and not transformed else None
 
 
-def _of_jax(x: Array, least: int) -> Any:
+def of_jax(x: Array) -> Any:
+    """Return a plain array of JAX as NumPy sees it, once it is calculated, or None of any other."""
     import jax  # loaded already, since the array is its own
 
-    # NumPy waits for what is not calculated yet, so that an array too small must not come to it.
-    if isinstance(x, jax.core.Tracer) or x.size < least or x.dtype not in PLAIN:
+    if isinstance(x, jax.core.Tracer) or x.dtype not in PLAIN:
         return None
     devices = x.devices()
     return np.asarray(x) if len(devices) == 1 and next(iter(devices)).platform == "cpu" else None
