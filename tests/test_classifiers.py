@@ -395,7 +395,7 @@ def test_sources_name_each_member_once() -> None:
     ]
 
 
-class Scaled(Pipeline):  # type: ignore[misc,unused-ignore]
+class Scaled(Pipeline):  # type: ignore[misc,unused-ignore]  # scikit-learn has no types
     """A pipeline with parameters of its own, of which no part can be taken."""
 
     def __init__(self, C: float = 1.0) -> None:

@@ -38,7 +38,7 @@ def described(name: str, written: str) -> Any:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.match(r"[\d.]*\d", version)[0].split(".")))  # type: ignore[index]
+    return tuple(map(int, re.match(r"[\d.]*\d", version)[0].split(".")))  # type: ignore[index]  # all have digits
 
 
 @pytest.fixture
@@ -59,11 +59,11 @@ def jax() -> Any:
 def gradient_on_torch(torch: Any, function: Function, values: Any) -> list[float]:
     x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
     function(x).backward()
-    return x.grad.tolist()  # type: ignore[no-any-return]
+    return x.grad.tolist()  # type: ignore[no-any-return]  # PyTorch has no types here
 
 
 def gradient_on_jax(jax: Any, function: Function, values: Any) -> list[float]:
-    return jax.grad(function)(jax.numpy.asarray(values)).tolist()  # type: ignore[no-any-return]
+    return jax.grad(function)(jax.numpy.asarray(values)).tolist()  # type: ignore[no-any-return]  # nor JAX
 
 
 NOTHING = [-INF, -INF]

@@ -31,7 +31,7 @@ class Renaming(MetaPathFinder, Loader):
         self,
         fullname: str,
         path: Sequence[str] | None = None,  # noqa: ARG002 (Python passes it)
-        target: ModuleType | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002 (likewise)
     ) -> ModuleSpec | None:
         package = fullname.partition(".")[0]
         return ModuleSpec(fullname, self) if package in self.names else None
@@ -81,7 +81,7 @@ def main(folder: str, *arguments: str) -> int:
             print(f"{name} itself was loaded: {stray}", file=sys.stderr)  # noqa: T201 (it reports)
             return 1
         if copy not in sys.modules or sys.modules[name] is not sys.modules[copy]:
-            print(f"{copy} was not loaded", file=sys.stderr)  # noqa: T201
+            print(f"{copy} was not loaded", file=sys.stderr)  # noqa: T201 (likewise)
             return 1
     return status
 

@@ -31,7 +31,7 @@ from agnostic_lse.sklearn import LogProbabilityMixin
 # which is what a linear model's scores are.
 
 
-class SoftmaxRegression(LogProbabilityMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SoftmaxRegression(LogProbabilityMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Logistic regression that hands its scores, not its probabilities, to the mixin."""
 
     def fit(self, X: Any, y: Any) -> SoftmaxRegression:

@@ -40,7 +40,7 @@ def inner_gives_log_proba(estimator: Any) -> bool:
     return gives_log_proba(_fitted_or_not(estimator)) or inner_has("predict_proba")(estimator)
 
 
-class AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class AroundOne(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """An estimator that fits one classifier."""
 
     estimator: Any

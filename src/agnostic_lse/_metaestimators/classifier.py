@@ -15,7 +15,7 @@ from .._rows import by_blocks
 from .around import AroundOne, check, exponentials, inner_gives_log_proba, inner_has, take_over
 
 
-class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc]
+class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc]  # scikit-learn has no types
     r"""Give a classifier exact log-probabilities.
 
     Parameters
@@ -115,7 +115,7 @@ class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc
         check(self, X, "predict")
         return quiet(self.estimator_.predict)(X)
 
-    @available_if(inner_has("decision_function"))  # type: ignore[untyped-decorator]
+    @available_if(inner_has("decision_function"))  # type: ignore[untyped-decorator]  # scikit-learn has no types
     @by_blocks
     def decision_function(self, X: Any) -> Any:
         """Return the scores of the classifier inside.
@@ -133,7 +133,7 @@ class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc
         check(self, X, "decision_function")
         return quiet(self.estimator_.decision_function)(X)
 
-    @available_if(inner_gives_log_proba)  # type: ignore[untyped-decorator]
+    @available_if(inner_gives_log_proba)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     @by_blocks
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of the probability of each class for each sample.
@@ -151,7 +151,7 @@ class LogProbabilityClassifier(ClassifierMixin, AroundOne):  # type: ignore[misc
         check(self, X, "predict_log_proba")
         return log_proba(self.estimator_, X, smoothing=self.smoothing)
 
-    @available_if(inner_gives_log_proba)  # type: ignore[untyped-decorator]
+    @available_if(inner_gives_log_proba)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     @by_blocks
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class for each sample.

@@ -23,7 +23,7 @@ from .._validation import labels
 from .around import check, exponentials, fitted, take_over
 
 
-class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc]
+class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc]  # scikit-learn has no types
     r"""Mix classifiers in log space.
 
     Parameters

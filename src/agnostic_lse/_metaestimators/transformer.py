@@ -18,7 +18,7 @@ from .._rows import by_blocks
 from .around import AroundOne, check, fitted, take_over
 
 
-class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, AroundOne):  # type: ignore[misc]
+class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, AroundOne):  # type: ignore[misc]  # scikit-learn has no types
     r"""Make features of a classifier's exact log-probabilities.
 
     Parameters
