@@ -25,7 +25,7 @@ import agnostic_lse
 from agnostic_lse import _logsum, log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
 from agnostic_lse._engines import host, plain, threads, tiles
 from agnostic_lse._engines.choice import Kind
-from agnostic_lse._logsum import State
+from agnostic_lse._state import State
 from tests.backends import Backend, available, lacking
 from tests.cuda_emulator import COMPILER
 from tests.reference import needs_long_double

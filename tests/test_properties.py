@@ -41,6 +41,7 @@ from agnostic_lse import (
     segment_logsumexp,
     softmax,
 )
+from agnostic_lse._state import State
 from tests.backends import Backend, to_numpy
 
 for function in (
@@ -281,16 +282,16 @@ class TestNormalised:
 class TestMerge:
     """The private merge of states, by the values of what it returns."""
 
-    def lift(self, x: Any) -> tuple[Any, _logsum.State]:
+    def lift(self, x: Any) -> tuple[Any, State]:
         xp = compat.array_namespace(x)
         with np.errstate(all="ignore"):
             return xp, _logsum.lift(xp, x, (0,))
 
-    def merged(self, xp: Any, one: _logsum.State, other: _logsum.State) -> _logsum.State:
+    def merged(self, xp: Any, one: State, other: State) -> State:
         with np.errstate(all="ignore"):
             return _logsum.merge(xp, one, other)
 
-    def value(self, xp: Any, state: _logsum.State) -> Floats:
+    def value(self, xp: Any, state: State) -> Floats:
         with np.errstate(all="ignore"):
             return to_float(_logsum.value(xp, state)[0])
 

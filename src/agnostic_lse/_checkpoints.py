@@ -14,17 +14,14 @@ import numpy as np
 from ._namespace import Array, DType, Namespace, as_complex, dtype_name, namespace_name, to_host
 from ._running import RunningSum
 
-FORMAT = "agnostic_lse.LogSumExpAccumulator, version 1"
+FORMAT = "agnostic_lse.LogSumExpAccumulator, version 2"
 # What `to_dict` may name, and so `from_dict` import
 _NAMESPACES = ("numpy", "cupy", "torch", "jax.numpy", "dask.array", "array_api_strict")
 
 
 def as_numbers(of: RunningSum) -> dict[str, Any]:
     """Return the parts as lists, in the order of ``reshape(x, -1)``."""
-    return {
-        name: None if array is None else as_lists(to_host(array))
-        for name, array in zip(RunningSum._fields, of, strict=True)
-    }
+    return {name: as_lists(to_host(part)) for name, part in of._asdict().items()}
 
 
 def as_lists(host: np.ndarray[Any, Any]) -> Any:
@@ -82,10 +79,9 @@ class Checkpoint:
         numbers = self.data[name]
         right = isinstance(numbers, Mapping) and set(numbers) == set(RunningSum._fields)
         self._expect(name, numbers, right)
-        signed = name == "mass" or self.data["mass"] is not None or self._is_complex
         for part, listed in numbers.items():
-            right = listed is None if part == "sign" and not signed else self._are(listed, part)
-            if name == "total" and part not in ("peak", "base"):
+            right = self._are(listed, part)
+            if name == "total" and part in ("rest", "lost"):
                 right = right and isinstance(listed, Mapping) == self._is_complex
             self._expect(f"{part} of {name}", listed, right)
         return {part: numbers[part] for part in RunningSum._fields}
@@ -97,9 +93,9 @@ class Checkpoint:
     def _are(self, listed: Any, part: str) -> bool:
         """Tell whether something lists a number for each slot."""
         if isinstance(listed, Mapping):
-            possible = self._is_complex and part not in ("peak", "base")
+            possible = self._is_complex and part != "scale"
             pair = set(listed) == {"real", "imag"}
-            return possible and pair and all(self._are(x, "peak") for x in listed.values())
+            return possible and pair and all(self._are(x, "scale") for x in listed.values())
         right = _is(list, listed) and len(listed) == math.prod(self.shape)
         return right and all(map(_is_number, listed))
 
@@ -127,15 +123,19 @@ def _is_number(value: Any) -> bool:
         except ValueError:
             return False
         return True
-    return _is(float, value) or _is(int, value)
+    # An integer may be larger than any of floating point.
+    whole = _is(int, value) and abs(value) <= _LARGEST
+    return whole or (_is(float, value) and math.isfinite(value))
+
+
+# JSON may turn what was written as a float into an integer, such as 1e22
+_LARGEST = int(np.finfo(np.float64).max)
 
 
 def from_numbers(
     xp: Namespace, numbers: Any, shape: tuple[int, ...], dtype: DType, device: Any
-) -> Array | None:
+) -> Array:
     """Return the array that `as_numbers` has made lists of."""
-    if numbers is None:
-        return None
     host = np.dtype(dtype_name(dtype))
 
     def array(numbers: Sequence[Any]) -> Array:

@@ -17,7 +17,15 @@ from collections.abc import Callable
 import array_api_compat as compat
 import numpy as np
 
-from ._namespace import Array, Namespace, constant, exact_dtype, settled
+from ._namespace import (
+    Array,
+    Namespace,
+    as_complex,
+    constant,
+    exact_dtype,
+    settled,
+    smallest_normal,
+)
 
 
 def exp(xp: Namespace, x: Array) -> Array:
@@ -83,6 +91,33 @@ def _expm1(xp: Namespace, x: Array) -> Array:
     power = xp.exp(xp.where(small, x, 1.0))
     exact = xp.where(power == 1, x, (power - 1) * (x / xp.log(xp.where(power == 1, 2.0, power))))
     return _corrected(xp, rough, xp.where(small, exact, rough))
+
+
+def turned_expm1(xp: Namespace, x: Array, angle: Array) -> Array:
+    """Return exp(x + i angle) - 1, exact near 0 too, where the cosine of the angle is nearly 1."""
+    growth, half = expm1(xp, x), xp.sin(angle / 2)
+    real = growth * xp.cos(angle) - 2 * half * half
+    return as_complex(xp, real, (1 + growth) * xp.sin(angle))
+
+
+def power_of_two(xp: Namespace, x: Array) -> Array:
+    """Return the largest power of two that is at most x, of positive numbers.
+
+    It lies between 4 times the smallest normal number and the inverse of that, so that it and its
+    inverse are normal numbers, since JAX takes others for 0. Rump's method [1]_: with eps the
+    distance from 1 to the next number, ``x / eps + x`` rounds to a number q whose last digit lies
+    where the leading digit of x does, and subtracting ``q * eps / 2`` from it makes it round there.
+
+    .. [1] S. M. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation, part I", SIAM J. Sci.
+       Comput. 31 (2008), section 3, and S. M. Rump, "Error estimation of floating-point summation
+       and dot product", BIT 52 (2012), algorithm 3.5.
+    """
+    eps, least = xp.finfo(x.dtype).eps, xp.full_like(x, 4 * smallest_normal(xp, x.dtype))
+    down = xp.where(x > 1, xp.full_like(x, eps / 8), xp.ones_like(x))  # lest q overflow
+    small = x * down
+    q = settled(small / eps + small)
+    power = xp.abs(q - settled(q - q * (eps / 2))) / down
+    return xp.minimum(xp.maximum(power, least), 1 / least)
 
 
 def _corrected(xp: Namespace, rough: Array, exact: Array) -> Array:

@@ -83,7 +83,7 @@ def logaddexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
     if is_complex(xp, dtype):
         terms = xp.stack(broadcast(xp, x1=working(xp, x1, dtype), x2=working(xp, x2, dtype)))
         state = _logsum.state_of(xp, terms, None, None, (0,))
-        return finished(xp, _logsum.logarithm(xp, *_logsum.value(xp, state)), dtype, (0,), False)
+        return finished(xp, _logsum.logarithm(xp, _logsum.value(xp, state)), dtype, (0,), False)
     return _entrywise(xp, dtype, _logaddexp, x1=x1, x2=x2)
 
 

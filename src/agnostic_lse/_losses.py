@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.metrics._scorer import _BaseScorer
 
 from ._elementwise import log1mexp
-from ._logsum import total
 from ._namespace import (
     Array,
     DType,
@@ -23,6 +22,7 @@ from ._namespace import (
     to_host,
 )
 from ._reductions import logsumexp
+from ._sums import total
 from ._validation import (
     is_not_numeric,
     is_unread,

@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import array_api_compat as compat
-import numpy as np
 
-from . import _engines, _logsum
-from ._elementary import expm1, log1p
+from . import _engines, _logsum, _signed, _sums
+from ._elementary import expm1, log1p, turned_expm1
 from ._engines import tiles
-from ._logsum import State
-from ._namespace import Array, DType, Namespace, constant, finished, is_complex, quiet
+from ._namespace import Array, DType, Namespace, as_complex, constant, finished, is_complex, quiet
 from ._reductions import Axis, prepared
+from ._state import Logarithm, State
 
 
 @quiet
@@ -90,18 +89,40 @@ def logmeanexp(
         return _engines.dask.reduced(
             _mean_of_block, _mean_of_means, read, (a, b, where), axes, keepdims, dtype
         )
-    out = _log_mean(_Weights(xp, (a, b, where), axes))[0]
+    out = _log_mean(_Mean(xp, (a, b, where), axes))[0]
     return finished(xp, out, dtype, axes, keepdims)
 
 
-def _log_mean(weights: _Weights) -> tuple[Array, State, State]:
-    """Return the logarithms of means, and the states of sums of terms and of weights."""
-    xp = weights.xp
-    state, mass = weights.states()
-    out = log_mean_of(xp, state, mass)
-    if not is_complex(xp, state.rest.dtype):
-        out = _real_log_mean(xp, weights, state.peak, out)
-    return out, state, mass
+def _log_mean(mean: _Mean) -> tuple[Array, Sums]:
+    """Return the logarithms of means, and the sums that they are quotients of."""
+    sums = mean.sums()
+    first = log_mean_of(mean.xp, *sums)
+    return _refined(mean, sums, first), sums
+
+
+class Sums(NamedTuple):
+    """The sum of terms and the sum of weights that a mean is the quotient of."""
+
+    terms: State
+    weights: State
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Array | None]) -> Sums:
+        """Return the sums from their parts, one state after the other."""
+        half = len(State._fields)
+        terms: Any = parts[:half]
+        weights: Any = parts[half:]
+        return cls(State(*terms), State(*weights))
+
+    @property
+    def parts(self) -> tiles.Results:
+        """The parts of both states."""
+        return (*self.terms, *self.weights)
+
+
+def _merged(xp: Namespace, one: tiles.Results, other: tiles.Results) -> tiles.Results:
+    pairs = zip(Sums.of_parts(one), Sums.of_parts(other), strict=True)
+    return Sums(*(_logsum.merge(xp, *pair) for pair in pairs)).parts
 
 
 # A Dask array is read once, so that there is no second round with the mean of all. But a mean is
@@ -111,67 +132,43 @@ def _log_mean(weights: _Weights) -> tuple[Array, State, State]:
 def _mean_of_block(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> tiles.Results:
-    """Return the largest weight of a block, its log-mean, and both states."""
+    """Return the log-mean of a block and the parts of its sums."""
     if where is None and any(a.shape[axis] == 0 for axis in axes):
         where = xp.zeros(a.shape, dtype=xp.bool)  # what stands for no term is not to be counted
-    weights = _Weights(xp, _logsum.nonempty_terms(xp, a, b, where, axes), axes)
-    mean, state, mass = _log_mean(weights)
-    return _engines.widened(xp, (weights.largest, mean, *state, *mass))
+    mean, sums = _log_mean(_Mean(xp, _sums.nonempty_terms(xp, a, b, where, axes), axes))
+    return _engines.widened(xp, (mean, *sums.parts))
 
 
 def _mean_of_means(xp: Namespace, parts: tiles.Results) -> tiles.Results:
     """Return the same of several blocks from that of each."""
-    largest, state, mass = parts[0], State(*parts[2:5]), State(*parts[5:])
-    means: Array = parts[1]
-    counts = xp.where(mass.peak == -xp.inf, 0.0, _whole(mass))
-    if largest is not None:
-        top = _logsum.highest(xp, largest, (0,))
-        # Blocks of one largest weight, as most are, are not shifted, and so not rounded.
-        size, of_all = _log_size(xp, largest), _log_size(xp, top)
-        shift = xp.where(largest == 0, 0.0, size - of_all)
-        state, mass = (each._replace(peak=each.peak + shift) for each in (state, mass))
-        counts = counts * _quotient(xp, largest, top)
-        largest = top[0, ...]
-    states = tiles.tree(xp, (*state, *mass), functools.partial(_merged_states, xp))
-    if is_complex(xp, means.dtype):
-        return (largest, means[0, ...], *states)
+    means: Any = parts[0]
+    weights = Sums.of_parts(parts[1:]).weights
+    counts = xp.where(_absent(xp, weights), 0.0, _whole(weights))
+    if weights.scale is not None:
+        counts = counts * (weights.scale / _sums.highest(xp, weights.scale, (0,)))
+    sums = tiles.tree(xp, parts[1:], functools.partial(_merged, xp))
     # The mean of a block whose weights add up to 0 is unknown, and so is that of all.
-    counts = xp.where(xp.isnan(means), 1.0, counts)
-    mean = _log_mean(_Weights(xp, (means, counts, None), (0,)))[0]
-    return (largest, mean[0, ...], *states)
-
-
-def _merged_states(xp: Namespace, one: tiles.Results, other: tiles.Results) -> tiles.Results:
-    return (
-        *_logsum.merge(xp, State(*one[:3]), State(*other[:3])),
-        *_logsum.merge(xp, State(*one[3:]), State(*other[3:])),
-    )
+    counts = xp.where(xp.isnan(means), xp.ones_like(counts), counts)
+    mean = _log_mean(_Mean(xp, (means, counts, None), (0,)))[0]
+    return (mean[0, ...], *sums)
 
 
 def _read_mean(dtype: DType, xp: Namespace, parts: tiles.Results, axes: tuple[int, ...]) -> Array:
     """Return the mean of the means of blocks, unless the difference of two logarithms belies it."""
-    _, mean, *states = parts
-    out = log_mean_of(xp, State(*states[:3]), State(*states[3:]))
-    if not is_complex(xp, dtype):
-        near = xp.isfinite(out) & (xp.abs(mean - xp.where(xp.isfinite(out), out, 0.0)) < 0.01)
-        out = xp.where(near, mean, out)
-    return finished(xp, out, dtype, axes, False)
+    mean: Any = parts[0]
+    out = log_mean_of(xp, *Sums.of_parts(parts[1:]))
+    near = xp.isfinite(out) & (xp.abs(mean - xp.where(xp.isfinite(out), out, 0.0)) < 0.01)
+    return finished(xp, xp.where(near, mean, out), dtype, axes, False)
 
 
-class _Weights:
-    """Weights of a mean, over the largest of each, and sums of terms that have them.
-
-    Only ratios of weights matter, so that the sums are free of the weights' scale.
-    """
+class _Mean:
+    """The terms of a mean, and sums over them."""
 
     def __init__(
         self, xp: Namespace, terms: tuple[Array, Array | None, Array | None], axes: tuple[int, ...]
     ) -> None:
         self.xp, self.terms, self.axes = xp, terms, axes
-        self.largest: Array | None = None
-        self.are_given = terms[1] is not None
-        if self.are_given:
-            (self.largest,) = self._reduced(self._largest, _largest_of)
+        self.has_weights = terms[1] is not None
 
     def _reduced(
         self,
@@ -181,127 +178,108 @@ class _Weights:
     ) -> tiles.Results:
         return _engines.reduced(self.xp, function, self.terms, self.axes, combine, slots)
 
-    def _largest(self, _: Array, b: Array, where: Array | None) -> tiles.Results:
-        size = constant(_logsum.extent(self.xp, _masked(self.xp, b, where)))
-        return (_logsum.highest(self.xp, size, self.axes),)
+    def sums(self) -> Sums:
+        """Return the sum of terms and that of weights."""
+        return Sums.of_parts(self._reduced(self._sums, functools.partial(_merged, self.xp)))
 
-    def _weight(
-        self, a: Array, b: Array | None, where: Array | None, largest: Array | None
-    ) -> Array:
-        """Return the weights over the largest; without any, 1, or 0 where masked."""
-        xp = self.xp
-        if b is None or largest is None:
-            real = xp.real(a) if is_complex(xp, a.dtype) else a
-            return xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
-        # JAX multiplies by the reciprocal, which a quarter of the largest number still has.
-        scale = xp.where(largest > 1, 0.25, xp.ones_like(largest))
-        return _quotient(xp, _masked(xp, b, where) * scale, largest * scale)
-
-    def states(self) -> tuple[State, State]:
-        """Return the states of the sum of terms and of that of weights."""
-        merged = functools.partial(_merged_states, self.xp)
-        found = self._reduced(self._states, merged, self.largest)
-        return State(*found[:3]), State(*found[3:])
-
-    def _states(
-        self, a: Array, b: Array | None, where: Array | None, largest: Array | None
-    ) -> tiles.Results:
-        """Return both states.
-
-        A ratio of weights that underflows goes into the exponent, and a sign of magnitude 1 takes
-        its place.
-        """
+    def _sums(self, a: Array, b: Array | None, where: Array | None) -> tiles.Results:
         xp, axes = self.xp, self.axes
-        if b is None or largest is None:
-            state = _engines.state_of(xp, a, None, where, axes)
-            zero = xp.zeros_like(state.peak)
-            if where is None:
-                return (*state, zero, zero + (math.prod(a.shape[axis] for axis in axes) - 1), None)
-            count = _logsum.total(xp, self._weight(a, b, where, largest), axes)
-            peak = xp.where(count > 0, zero, -xp.inf)
-            return (*state, peak, xp.maximum(count - 1, 0.0), None)
-        weight = self._weight(a, b, where, largest)
-        b = _masked(xp, b, where)
-        size = constant(_logsum.extent(xp, b))
-        ratio = constant(_logsum.extent(xp, weight))
-        vanishing = (size != 0) & (ratio < xp.finfo(size.dtype).smallest_normal)
-        log_size = xp.log(xp.where(vanishing, size, 1.0))
-        shift = xp.where(vanishing, log_size - xp.log(xp.where(largest == 0, 1.0, largest)), 0.0)
-        kept = xp.where(vanishing, b / xp.where(vanishing, size, 1.0), weight)
-        return (
-            *_logsum.state_of(xp, a + shift, kept, where, axes),
-            *_logsum.state_of(xp, shift, kept, where, axes),
-        )
+        terms = _engines.state_of(xp, a, b, where, axes)
+        zero = xp.zeros_like(xp.real(a) if is_complex(xp, a.dtype) else a)
+        if b is not None or where is not None:
+            return Sums(terms, _logsum.state_of(xp, zero, b, where, axes)).parts
+        zero = xp.zeros_like(terms.rest if terms.lead is None else terms.lead)
+        others = math.prod(a.shape[axis] for axis in axes) - 1
+        return Sums(terms, State(zero, zero + others)).parts
 
-    def totals(self, function: Callable[[Array, Array, Array], tiles.Results], slot: Array) -> Any:
-        """Return the sums of what a function makes of exponents, of weights and of a slot each."""
+    def totals(
+        self,
+        function: Callable[[Array, Array, Array], tiles.Results],
+        scale: Array | None,
+        slot: Array,
+    ) -> Any:
+        """Return the sums of what a function makes of exponents, of weights and of a slot each.
+
+        Weights are those over a scale, or 1 without any, and 0 where masked.
+        """
+        xp = self.xp
 
         def totals(
-            a: Array, b: Array | None, where: Array | None, largest: Array | None, slot: Array
+            a: Array, b: Array | None, where: Array | None, scale: Array | None, slot: Array
         ) -> tiles.Results:
-            terms = function(a, self._weight(a, b, where, largest), slot)
-            return tuple(_logsum.total(self.xp, term, self.axes) for term in terms)
+            if b is None or scale is None:
+                real = xp.real(a) if is_complex(xp, a.dtype) else a
+                weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
+            else:
+                weight = (b if where is None else xp.where(where, b, xp.zeros_like(b))) / scale
+            terms = function(a, weight, slot)
+            return tuple(_sums.total(xp, term, self.axes) for term in terms)
 
-        return self._reduced(totals, _sum_of, self.largest, slot)
-
-
-def _masked(xp: Namespace, b: Array, where: Array | None) -> Array:
-    return b if where is None else xp.where(where, b, xp.zeros_like(b))
-
-
-def _largest_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:
-    larger: Any = np.maximum
-    return tuple(map(larger, one, other))
+        return self._reduced(totals, _sum_of, scale, slot)
 
 
 def _sum_of(one: tiles.Results, other: tiles.Results) -> tiles.Results:
     return tuple(map(operator.add, one, other))
 
 
+def _absent(xp: Namespace, state: State) -> Array:
+    """Tell where nothing was seen."""
+    peak = state.peak
+    return (xp.real(peak) if is_complex(xp, peak.dtype) else peak) == -xp.inf
+
+
 def _whole(state: State) -> Array:
-    """Return the sum over the exponential of its peak."""
-    return state.rest + (1 if state.sign is None else state.sign)
+    """Return the sum over the exponential of its peak, and over its scale."""
+    return state.rest + (1 if state.lead is None else state.lead)
 
 
-def log_mean_of(xp: Namespace, state: State, mass: State) -> Array:
-    """Return the logarithm of a mean from the states of the sum of terms and of that of weights.
+def log_mean_of(xp: Namespace, terms: State, weights: State) -> Array:
+    """Return the logarithm of a mean from the sum of terms and that of weights.
 
     Close to 0 it is the difference of numbers that are not.
     """
-    complex_ = is_complex(xp, state.rest.dtype)
-    out = (_complex_log_quotient if complex_ else _real_log_quotient)(xp, state, mass)
-    massless = (_whole(mass) == 0) & (mass.peak != -xp.inf)
-    return xp.where(massless, xp.nan, xp.where(state.peak == -xp.inf, -xp.inf, out))
+    complex_ = is_complex(xp, terms.rest.dtype) or is_complex(xp, weights.rest.dtype)
+    out = (_complex_log_quotient if complex_ else _real_log_quotient)(xp, terms, weights)
+    massless = (_whole(weights) == 0) & ~_absent(xp, weights)
+    return xp.where(massless, xp.nan, xp.where(_absent(xp, terms), -xp.inf, out))
 
 
-def _real_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
+def _real_log_quotient(xp: Namespace, terms: State, weights: State) -> Array:
     """Return the logarithm of one sum divided by another, nan where it is negative."""
-    dividend, divisor = _whole(state), _whole(mass)
-    apart = _log_size(xp, dividend) - _log_size(xp, divisor)
+    dividend, divisor = _whole(terms), _whole(weights)
+    apart = _log_abs(xp, dividend) - _log_abs(xp, divisor)
     # The logarithm of the quotient is exact, but the quotient may overflow.
     near = xp.abs(apart) < 40
     quotient = xp.where(near, dividend, 1.0) / xp.where(near & (divisor != 0), divisor, 1.0)
-    log = xp.where(near, _log_size(xp, quotient), apart)
+    log = xp.where(near, _log_abs(xp, quotient), apart)
     log = xp.where(dividend == 0, -xp.inf, log)
-    out = state.peak - xp.where(mass.peak == -xp.inf, 0.0, mass.peak) + log
+    peak = xp.where(_absent(xp, weights), 0.0, weights.peak)
+    out = terms.peak - peak + (_log_scale(xp, terms) - _log_scale(xp, weights) + log)
     return xp.where(((dividend < 0) == (divisor < 0)) | (dividend == 0), out, xp.nan)
 
 
-def _log_size(xp: Namespace, x: Array) -> Array:
+def _log_scale(xp: Namespace, state: State) -> Array | float:
+    return 0.0 if state.scale is None else xp.log(state.scale)
+
+
+def _log_abs(xp: Namespace, x: Array) -> Array:
     """Return log|x|, and 0 of 0."""
     return xp.log(xp.where(x == 0, 1.0, xp.abs(x)))
 
 
-def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
-    size, phase = _logsum.value(xp, state)
-    mass_size, turn = _logsum.value(xp, mass)
-    size = size - xp.where(mass_size == -xp.inf, 0.0, mass_size)
-    if turn is not None:
-        phase = phase * (xp.conj(turn) if is_complex(xp, turn.dtype) else turn)
-    return _logsum.logarithm(xp, size, phase)
+def _complex_log_quotient(xp: Namespace, terms: State, weights: State) -> Array:
+    out, weight = _logsum.value(xp, terms), _logsum.value(xp, weights)
+    log_abs = out.log_abs - xp.where(_absent(xp, weights), 0.0, weight.log_abs)
+    if weight.sign is None:
+        return _logsum.logarithm(xp, out._replace(log_abs=log_abs))
+    back = weight.sign
+    if weight.angle is not None:
+        back = as_complex(xp, xp.real(back), -xp.imag(back))
+    phase = out.sign * back
+    return _logsum.logarithm(xp, Logarithm(log_abs, phase, _signed.angle_of(xp, phase)))
 
 
-def _real_log_mean(xp: Namespace, weights: _Weights, peak: Array, log_quotient: Array) -> Array:
+def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
     """Return the logarithm of the mean, given the difference of two logarithms, which may cancel.
 
     Whichever constant stands for c, ``c + log1p(mean(expm1(a - c)))`` is the same function. With c
@@ -310,41 +288,52 @@ def _real_log_mean(xp: Namespace, weights: _Weights, peak: Array, log_quotient: 
     The difference of logarithms is near enough to the result, unless that is so small that only
     rounding is left of the difference; but then 0 is, and no exponent less 0 is rounded.
     """
-
-    def above_centre(a: Array, weight: Array, centre: Array) -> tiles.Results:
-        # What is not there counts for nothing wherever it lies, but for the derivative by its
-        # weight.
-        there = (weight != 0) | (a < xp.inf)
-        terms = weight * expm1(xp, xp.where(there, _logsum.bounded(xp, a, centre), 0.0))
-        # Terms far below c leave -1, beside which those near it would be rounded. So the leading
-        # digits of all are added apart: as whole numbers of a unit, they add up without rounding.
-        unit = _logsum.half_digits(xp, a.dtype)
-        leading = constant(xp.round(terms / unit) * unit)
-        if not weights.are_given:
-            return leading, terms - leading, weight
-        return leading, terms - leading, weight, xp.abs(constant(terms))
-
-    known = xp.isfinite(log_quotient)
-    log = xp.where(known, log_quotient, 0.0)
+    xp = mean.xp
+    known = xp.isfinite(first)
+    log = xp.where(known, first, 0.0)
     # The difference is exact unless it cancels. Its derivatives do where exponents lie close.
-    below = xp.abs(peak - log)
+    below = xp.abs(sums.terms.peak - log)
     needed = (xp.abs(log) < 1 + below) | (below < 0.7)
     if compat.is_numpy_namespace(xp) and not (needed & known).any():
-        return log_quotient  # as of log-likelihoods, which lie far below 0: one round does
-    centre = constant(xp.where(known & (xp.abs(log_quotient) > 0.75), log_quotient, 0.0))
-    leading, others, whole, *size = weights.totals(above_centre, centre)
+        return first  # as of log-likelihoods, which lie far below 0: one round does
+    centre = constant(xp.where(known & (xp.abs(first) > 0.75), first, 0.0))
+    above = functools.partial(_above_centre, xp, mean.has_weights)
+    leading, others, whole, *size = mean.totals(above, sums.weights.scale, centre)
     sound = known & (whole != 0)
     for each in size:
         # Where signed weights have all but cancelled, -1 of each term far below does not.
         sound = sound & (each < 8 * xp.abs(whole))
     excess = (leading + others) / xp.where(sound, whole, 1.0)
-    sound = sound & (excess > -0.75)
-    out = centre + log1p(xp, xp.where(sound, excess, 0.0))
+    if is_complex(xp, excess.dtype):
+        sound = sound & (xp.abs(excess) < 0.75)
+        out = centre + _signed.log1p(xp, xp.where(sound, excess, 0.0))
+    else:
+        sound = sound & (excess > -0.75)
+        out = centre + log1p(xp, xp.where(sound, excess, 0.0))
     # Weights that vanish beside the largest are in the difference of logarithms alone.
     sound = sound & (xp.abs(out - log) < 0.01)
-    return xp.where(sound & needed, out, log_quotient)
+    return xp.where(sound & needed, out, first)
 
 
-def _quotient(xp: Namespace, dividend: Array, divisor: Array) -> Array:
-    """Return the quotient, with 1 for a divisor of 0."""
-    return dividend / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+def _above_centre(
+    xp: Namespace, has_weights: bool, a: Array, weight: Array, centre: Array
+) -> tiles.Results:
+    """Return what terms have above those of a centre: leading digits, what they leave, weights."""
+    # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
+    if is_complex(xp, a.dtype) or is_complex(xp, centre.dtype):
+        x, angle = _signed.real_and_angle(xp, a)
+        real_centre, angle_of_centre = _signed.real_and_angle(xp, centre)
+        there = (weight != 0) | (x < xp.inf)
+        difference = xp.where(there, _sums.bounded(xp, x, real_centre), 0.0)
+        known = there & (x != -xp.inf)
+        growth = turned_expm1(xp, difference, xp.where(known, angle - angle_of_centre, 0.0))
+    else:
+        there = (weight != 0) | (a < xp.inf)
+        growth = expm1(xp, xp.where(there, _sums.bounded(xp, a, centre), 0.0))
+    terms = weight * growth
+    # Terms far below c leave -1, beside which those near it would be rounded. So the leading
+    # digits of all are added apart.
+    leading, left = _sums.split_digits(xp, terms)
+    if not has_weights:
+        return leading, left, weight
+    return leading, left, weight, xp.abs(constant(terms))

@@ -397,8 +397,17 @@ def wide_dtype(xp: Namespace, array: Array) -> DType:
 
 def largest_number(xp: Namespace, dtype: DType) -> Any:
     """Return the largest finite number of a real dtype."""
-    largest = xp.finfo(dtype).max
-    return largest if dtype_name(dtype) in _WIDE else float(largest)
+    return _of_python(dtype, xp.finfo(dtype).max)
+
+
+def smallest_normal(xp: Namespace, dtype: DType) -> Any:
+    """Return the smallest positive number of a real dtype that has all its digits."""
+    return _of_python(dtype, xp.finfo(dtype).smallest_normal)
+
+
+def _of_python(dtype: DType, number: Any) -> Any:
+    """Return a limit of a dtype as a Python number, unless that has fewer digits."""
+    return number if dtype_name(dtype) in _WIDE else float(number)
 
 
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:

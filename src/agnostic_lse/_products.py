@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from . import _engines, _logsum
+from . import _engines, _logsum, _sums
 from ._elementary import exp
 from ._namespace import (
     Array,
@@ -23,6 +23,7 @@ from ._namespace import (
     quiet,
     real_working,
 )
+from ._state import State
 
 
 @quiet
@@ -163,8 +164,8 @@ def _by_matmul(xp: Namespace, a: Array, b: Array) -> tuple[Array, Array, Callabl
     there are any.
     """
     length = a.shape[-1]
-    row = _logsum.highest(xp, a, (a.ndim - 1,))
-    column = _logsum.highest(xp, b, (b.ndim - 2,))
+    row = _sums.highest(xp, a, (a.ndim - 1,))
+    column = _sums.highest(xp, b, (b.ndim - 2,))
     left, right = _scaled(xp, a, row), _scaled(xp, b, column)
     product = _matmul(xp, left, right)
     base = row + column
@@ -239,8 +240,8 @@ def _term_by_term(xp: Namespace, a: Array, b: Array) -> Array:
 
 def _summed(xp: Namespace, terms: Array, axis: int) -> Array:
     """Return the logarithms of sums of exponentials along an axis, kept with length 1."""
-    terms = _logsum.nonempty(xp, terms, (axis,))
-    return _engines.log_sum(xp, terms, None, None, (axis,))[0]
+    terms = _sums.nonempty(xp, terms, (axis,))
+    return _engines.log_sum(xp, terms, None, None, (axis,)).log_abs
 
 
 def _entries(xp: Namespace, a: Array, b: Array, rows: Array, columns: Array) -> Array:
@@ -349,7 +350,7 @@ def _read(
     dtype: DType, xp: Namespace, parts: _engines.tiles.Results, axes: tuple[int, ...]
 ) -> Array:
     """Read the logarithms of sums from their states, in a dtype and without the axes."""
-    return finished(xp, _logsum.value(xp, _logsum.State(*parts))[0], dtype, axes, keepdims=False)
+    return finished(xp, _logsum.value(xp, State(*parts)).log_abs, dtype, axes, keepdims=False)
 
 
 @quiet

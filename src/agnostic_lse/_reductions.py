@@ -9,10 +9,9 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from . import _engines, _logsum
+from . import _engines, _logsum, _sums
 from ._elementary import exp, log1p, two_sum
 from ._engines import tiles
-from ._logsum import State
 from ._namespace import (
     Array,
     DType,
@@ -28,6 +27,7 @@ from ._namespace import (
     reduced_axes,
     working,
 )
+from ._state import Logarithm, State
 
 Axis = int | Sequence[int] | None
 
@@ -121,14 +121,13 @@ def logsumexp(
     xp, dtype, a, b, where, axes = prepared(xp, axis, a, b, where)
     if compat.is_dask_namespace(xp):
         return _log_sum_of_blocks((a, b, where), axes, keepdims, return_sign, dtype)
-    size, sign = _engines.log_sum(xp, a, b, where, axes)
-    return signed_result(xp, size, sign, dtype, return_sign, axes, keepdims)
+    of = _engines.log_sum(xp, a, b, where, axes)
+    return signed_result(xp, of, dtype, return_sign, axes, keepdims)
 
 
 def signed_result(
     xp: Namespace,
-    size: Array,
-    sign: Array | None,
+    of: Logarithm,
     dtype: DType,
     return_sign: bool,
     axes: tuple[int, ...] = (),
@@ -136,11 +135,12 @@ def signed_result(
 ) -> Any:
     """Return a sum's logarithm, or that of its magnitude and its sign, in their dtype and shape."""
     if not return_sign:
-        return finished(xp, _logsum.logarithm(xp, size, sign), dtype, axes, keepdims)
+        return finished(xp, _logsum.logarithm(xp, of), dtype, axes, keepdims)
+    log_abs, sign, _ = of
     if sign is None:
-        sign = xp.where(xp.isnan(size), size, xp.astype(size != -xp.inf, size.dtype))
+        sign = xp.where(xp.isnan(log_abs), log_abs, xp.astype(log_abs != -xp.inf, log_abs.dtype))
     return (
-        finished(xp, size, real_dtype(xp, dtype), axes, keepdims),
+        finished(xp, log_abs, real_dtype(xp, dtype), axes, keepdims),
         finished(xp, sign, dtype, axes, keepdims),
     )
 
@@ -163,8 +163,8 @@ def _read_sum(
     dtype: DType, place: int | None, xp: Namespace, parts: tiles.Results, axes: tuple[int, ...]
 ) -> Any:
     """Return what `logsumexp` returns, or one of a pair, from the parts of a state."""
-    size, sign = _logsum.value(xp, State(*parts))
-    out = signed_result(xp, size, sign, dtype, place is not None, axes, False)
+    of = _logsum.value(xp, State(*parts))
+    out = signed_result(xp, of, dtype, place is not None, axes, False)
     return out if place is None else out[place]
 
 
@@ -220,7 +220,7 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
 
 
 def _probabilities(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
-    peak = _logsum.highest(xp, x, axes) if state is None else state.peak
+    peak = _sums.highest(xp, x, axes) if state is None else state.peak
     scaled = _scaled(xp, x, peak)
     whole = 1 + (_logsum.rest_of(xp, peak, scaled, axes) if state is None else state.rest)
     infinite = xp.where(x == xp.inf, 1 / whole, 0.0)
@@ -233,7 +233,7 @@ def _scaled(xp: Namespace, x: Array, peak: Array) -> Array:
     Beside a peak of 10, the difference of a score of 0.1 errs by 8 roundoffs, and so would its
     probability; in a logarithm that is small beside the result, which is as large as it.
     """
-    difference, base = _logsum.relative(xp, x, peak), _logsum.finite_base(xp, peak)
+    difference, base = _sums.relative(xp, x, peak), _sums.finite_base(xp, peak)
     # Far below there is nothing to round, and infinities, which differ by nan, may not enter.
     entry = xp.where(xp.abs(difference) < 1000, constant(x), base)
     _, lost = two_sum(entry, -base)
@@ -297,10 +297,10 @@ def log_softmax(
 
 
 def _logarithms(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
-    peak, rest, _ = _logsum.lift(xp, x, axes) if state is None else state
-    log_whole = log1p(xp, rest)
+    state = _logsum.lift(xp, x, axes) if state is None else state
+    peak, log_whole = state.peak, log1p(xp, state.rest)
     infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)
-    finite = _logsum.relative(xp, x, peak) - log_whole
+    finite = _sums.relative(xp, x, peak) - log_whole
     return xp.where(xp.isinf(peak), infinite, finite)
 
 
@@ -316,7 +316,7 @@ def prepared(
         where = broadcast_mask(xp, where, "a", a)
     axes = reduced_axes(axis, a.ndim)
     if not compat.is_dask_namespace(xp):  # whose blocks may be empty where it is not
-        a, b, where = _logsum.nonempty_terms(xp, a, b, where, axes)
+        a, b, where = _sums.nonempty_terms(xp, a, b, where, axes)
     return xp, dtype, a, b, where, axes
 
 

@@ -10,72 +10,68 @@ from typing import Any, NamedTuple
 import array_api_compat as compat
 import numpy as np
 
-from . import _engines, _logsum
-from ._elementary import exp, two_sum
-from ._logsum import State
+from . import _engines, _logsum, _signed, _sums
+from ._elementary import two_sum
 from ._means import log_mean_of
-from ._namespace import Array, DType, Namespace, finished, is_complex, working
+from ._namespace import Array, DType, Namespace, finished, working
 from ._reductions import signed_result
+from ._state import State
 
 
 class RunningSum(NamedTuple):
     """A sum of exponentials that loses no digits, however many others join it.
 
-    All terms but the largest are kept relative to ``exp(base)``, and `lost` is what rounding has
-    taken from their sum. The base is a peak that the sum has had, less than 1 below the one that it
-    has. So a peak that rises slowly does not rescale the rest each time, and two rescalings in turn
-    divide by e at least what the first has rounded.
+    It is the state of the sum, but for two things. Its peak is one that the sum has had, less than
+    1 below the present one. So a peak that rises slowly does not rescale the rest each time, and
+    two rescalings in turn divide by e at least what the first has rounded. And `lost` is what
+    rounding has taken from the lead and the rest.
     """
 
     peak: Array
-    sign: Array | None
-    base: Array
     rest: Array
+    lead: Array
+    scale: Array
     lost: Array
 
     @classmethod
     def of(cls, xp: Namespace, state: State) -> RunningSum:
         """Return the sum of a state."""
-        peak, rest, sign = state
-        return cls(peak, sign, peak, rest, xp.zeros_like(rest))
+        peak, rest, lead, scale = _signed.signed(xp, state)
+        return cls(peak, rest, lead, scale, xp.zeros_like(rest))
 
     def of_dtype(self, xp: Namespace, dtype: DType) -> RunningSum:
         """Return the sum in the dtypes to calculate in for results of a dtype."""
-        return RunningSum(*(None if part is None else working(xp, part, dtype) for part in self))
+        return RunningSum(*(working(xp, part, dtype) for part in self))
 
-    def state(self, xp: Namespace) -> State:
-        """Return the state, relative to the peak."""
-        scale = _relative(xp, self.base, self.peak)
-        return State(self.peak, (self.rest + self.lost) * scale, self.sign)
+    def state(self) -> State:
+        """Return the state."""
+        return State(self.peak, self.rest + self.lost, self.lead, self.scale)
 
     def joined(self, xp: Namespace, other: RunningSum) -> RunningSum:
-        """Return the sum of both: `_logsum.merge`, but for the base, and with what is lost."""
-        one = State(self.peak, self.rest, self.sign), State(other.peak, other.rest, other.sign)
-        (peak, _, sign), low, left = _logsum.largest_of_two(xp, *one)
-        base = peak
-        for kept in (other.base, self.base):
-            base = xp.where((kept == peak) | (peak - kept < 1), kept, base)
-        ours, theirs = _relative(xp, self.base, base), _relative(xp, other.base, base)
-        rest, lost = two_sum(ours * self.rest, theirs * other.rest)
-        rest, more = two_sum(rest, _relative(xp, low, base) * left)
-        lost = (lost + more) + (ours * self.lost + theirs * other.lost)
+        """Return the sum of both."""
+        sizes = (_signed.size_of_peak(xp, State(*each[:4])) for each in (self, other))
+        ours, theirs = sizes
+        kept = ours + 1 > theirs
+        top, low = (
+            RunningSum(*(xp.where(kept, *pair) for pair in zip(one, two, strict=True)))
+            for one, two in ((self, other), (other, self))
+        )
+        whole, change, factor = _signed.joining(xp, State(*low[:4]), State(*top[:4]))
+        lead, lost = two_sum(top.lead, whole)
+        rest, more = two_sum(top.rest, factor * low.rest)
+        rest, again = two_sum(rest, change)
+        lost = (lost + more + again) + (top.lost + factor * low.lost)
         # Else what is lost would grow, and lose digits of its own.
-        return RunningSum(peak, sign, base, *two_sum(rest, lost))
-
-
-def _relative(xp: Namespace, x: Array, base: Array) -> Array:
-    """Return exp(x - base), where infinities of one sign differ by 0, and -inf counts for 0."""
-    scale = xp.where(x == base, 1.0, exp(xp, x - base))
-    return xp.where(x == -xp.inf, 0.0, scale)
+        rest, lost = two_sum(rest, lost)
+        return RunningSum(top.peak, rest, lead, top.scale, lost)
 
 
 def running_sum(xp: Namespace, a: Array, b: Array | None, axes: tuple[int, ...]) -> RunningSum:
     """Return ``sum(b * exp(a))`` along the axes, without them."""
     if compat.is_dask_namespace(xp):
         blocks = _engines.sum_of_blocks((a, b, None), axes, _read, False)
-        signed = b is not None or is_complex(xp, a.dtype)
-        return _apart(blocks, signed, a.dtype if b is None else b.dtype, a.dtype)
-    a, b, _ = _logsum.nonempty_terms(xp, a, b, None, axes)
+        return _apart(blocks, a.dtype if b is None else b.dtype, a.dtype)
+    a, b, _ = _sums.nonempty_terms(xp, a, b, None, axes)
     return _read(xp, _engines.state_of(xp, a, b, None, axes), axes)
 
 
@@ -105,24 +101,20 @@ def joined(dtype: DType, one: RunningSum, other: RunningSum) -> RunningSum:
     both: Any = _made(functools.partial(_joined, dtype), one, other, dtype=dtype)
     if isinstance(both, RunningSum):
         return both
-    signed = one.sign is not None or other.sign is not None
-    return _apart(both, signed, one.rest.dtype, other.rest.dtype)
+    return _apart(both, one.rest.dtype, other.rest.dtype)
 
 
 def _joined(dtype: DType, xp: Namespace, one: RunningSum, other: RunningSum) -> RunningSum:
     return one.of_dtype(xp, dtype).joined(xp, other.of_dtype(xp, dtype))
 
 
-def _apart(blocks: Array, signed: bool, *dtypes: DType) -> RunningSum:
+def _apart(blocks: Array, *dtypes: DType) -> RunningSum:
     """Return the parts of a Dask array, whose blocks are sums, as arrays of their own."""
     dtype = np.result_type(*dtypes)
-    real = np.empty(0, dtype).real.dtype
-    kinds = (real, dtype if signed else None, real, dtype, dtype)
+    kinds = (dtype, dtype, dtype, np.empty(0, dtype).real.dtype, dtype)
     return RunningSum(
         *(
-            None
-            if kind is None
-            else _engines.dask.read_from(functools.partial(_part, place, kind), blocks, (), kind)
+            _engines.dask.read_from(functools.partial(_part, place, kind), blocks, (), kind)
             for place, kind in enumerate(kinds)
         )
     )
@@ -138,8 +130,7 @@ def log_size(dtype: DType, place: int | None, of: DType, total: RunningSum) -> A
 
 
 def _log_size(dtype: DType, place: int | None, xp: Namespace, total: RunningSum) -> Any:
-    size, sign = _logsum.value(xp, total.state(xp))
-    out = signed_result(xp, size, sign, dtype, place is not None)
+    out = signed_result(xp, _logsum.value(xp, total.state()), dtype, place is not None)
     return out if place is None else out[place]
 
 
@@ -156,9 +147,9 @@ def _log_mean(
     total: RunningSum,
     weights: RunningSum | None = None,
 ) -> Any:
-    state = total.state(xp)
-    zero = xp.zeros_like(state.peak)
+    state = total.state()
+    zero = xp.zeros_like(state.scale)
     mass = State(zero - (xp.inf if plain == 0 else 0), zero + max(plain - 1, 0))
     if weights is not None:
-        mass = RunningSum.of(xp, mass).joined(xp, weights).state(xp)
+        mass = RunningSum.of(xp, mass).joined(xp, weights).state()
     return finished(xp, log_mean_of(xp, state, mass), dtype)

@@ -10,7 +10,6 @@ import numpy as np
 
 from . import _engines, _logsum
 from ._elementary import exp
-from ._logsum import State
 from ._namespace import (
     Array,
     Namespace,
@@ -22,6 +21,7 @@ from ._namespace import (
     real_working,
     wide_dtype,
 )
+from ._state import State
 
 
 @quiet

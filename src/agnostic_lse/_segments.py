@@ -9,8 +9,7 @@ from typing import Any
 
 import array_api_compat as compat
 
-from . import _engines, _logsum
-from ._logsum import State
+from . import _engines, _logsum, _sums
 from ._namespace import (
     Array,
     Namespace,
@@ -22,6 +21,7 @@ from ._namespace import (
     real_working,
     whole_numbers,
 )
+from ._state import State
 
 
 @quiet
@@ -104,7 +104,7 @@ def segment_logsumexp(
     if compat.is_dask_namespace(xp):
         out = _over_blocks(xp, x, ids, num_segments)
     else:
-        out = _logsum.value(xp, _segments(xp, x, ids, num_segments))[0]
+        out = _logsum.value(xp, _segments(xp, x, ids, num_segments)).log_abs
     return finished(xp, _with_axis_at(xp, out, 0, axis), dtype)
 
 
@@ -173,7 +173,7 @@ def _segments(xp: Namespace, x: Array, ids: Array, num_segments: int) -> State:
     peak = sum_of(constant(x), xp.maximum, -xp.inf)
     place = xp.clip(ids, 0, max(num_segments - 1, 0))
     peak_of_each = xp.take(peak, place, axis=0) if num_segments else xp.zeros_like(x)
-    scaled = _logsum.exp_relative(xp, x, peak_of_each)
+    scaled = _sums.exp_relative(xp, x, peak_of_each)
     leading = _logsum.leading_digits(xp, scaled, peak_of_each)
     others = sum_of(scaled - leading, operator.add, 0.0)
     leading = sum_of(leading, operator.add, 0.0)

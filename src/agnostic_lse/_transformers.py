@@ -17,10 +17,10 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from ._groups import columns_of_groups
-from ._logsum import highest, relative
 from ._namespace import Array, Namespace, finished, largest_number, quiet, working_dtype
 from ._reductions import log_softmax, logsumexp
 from ._rows import by_blocks
+from ._sums import highest, relative
 from ._validation import validated
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .. import _logsum
-from .._logsum import State
+from .. import _logsum, _sums
 from .._namespace import (
     PLAIN,
     Array,
@@ -22,6 +21,7 @@ from .._namespace import (
     numpy_namespace,
     wide_dtype,
 )
+from .._state import Logarithm, State
 from . import cuda, dask, host, plain, tiles, views
 from .choice import chosen
 
@@ -86,7 +86,7 @@ def _lifted_block(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
 ) -> tiles.Results:
     """Return the state of a block, in a dtype in which merging many of them rounds nothing away."""
-    a, b, where = _logsum.nonempty_terms(xp, a, b, where, axes)
+    a, b, where = _sums.nonempty_terms(xp, a, b, where, axes)
     return widened(xp, state_of(xp, a, b, where, axes))
 
 
@@ -115,19 +115,16 @@ def _merged_pair(xp: Namespace, one: tiles.Results, other: tiles.Results) -> til
 
 def log_sum(
     xp: Namespace, a: Array, b: Array | None, where: Array | None, axes: tuple[int, ...]
-) -> tuple[Array, Array | None]:
-    """Return the logarithm of the magnitude of ``sum(b * exp(a))``, and its sign or phase.
-
-    A sign of None says that all are positive.
-    """
+) -> Logarithm:
+    """Return the logarithm of ``sum(b * exp(a))``, or of its magnitude beside its sign."""
     plain_sum = b is None and where is None
     if plain_sum and (view := _as_numpys(xp, a)) is not None:
-        out, _ = log_sum(numpy_namespace(), view, None, None, axes)
+        out = log_sum(numpy_namespace(), view, None, None, axes).log_abs
         # PyTorch's own sums lie in C order, so that a program may count on it.
-        return views.back(a, np.asarray(out, order="C")), None
+        return Logarithm(views.back(a, np.asarray(out, order="C")))
     if plain_sum and _has_kernels(xp, a):
         out = host.log_sum(a, axes)
-        return _logsum.value(np, _lifted(a, axes))[0] if out is None else out, None
+        return _logsum.value(np, _lifted(a, axes)) if out is None else Logarithm(out)
     return _logsum.value(xp, _state_without_host(xp, a, b, where, axes))
 
 

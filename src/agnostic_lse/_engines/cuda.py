@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import array_api_compat as compat
 
-from .._logsum import State
 from .._namespace import Array, DType, Namespace
+from .._state import State
 
 # The names of the dtypes in the kernels, and the sizes of an entry
 _TYPES = {

@@ -17,8 +17,8 @@ from typing import Any
 import array_api_compat as compat
 
 from .. import _logsum
-from .._logsum import State
 from .._namespace import Array, DType, Namespace, quiet
+from .._state import State
 from . import choice, threads, tiles
 
 # An array as large has kernels for host memory serve its small blocks, too: it repays the loading
@@ -275,4 +275,4 @@ def merged_blocks(one: Array, other: Array) -> Array:
 def block_of_values(block: Array) -> Array:
     """Return the logarithms of the sums of a state that travels as an array."""
     xp, state = unpacked(block)
-    return _logsum.value(xp, state)[0]
+    return _logsum.value(xp, state).log_abs

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .. import _logsum
-from .._logsum import State
+from .._state import State
 from . import threads
 
 # How many entries a thread takes at once: 2**17 take 50 microseconds, handing them over 5.

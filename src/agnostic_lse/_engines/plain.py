@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _logsum
+from .. import _sums
 from .._elementary import exp, log1p
-from .._logsum import State
+from .._state import State
 
 # So many terms NumPy adds in order wherever it adds in pairs.
 _FEW = 16
@@ -127,4 +127,4 @@ def _count(x: Any, axes: tuple[int, ...]) -> int:
 
 
 def _total(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:  # noqa: ARG001 (as NumPy's)
-    return _logsum.total(np, x, axis)
+    return _sums.total(np, x, axis)
