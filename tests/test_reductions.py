@@ -13,7 +13,7 @@ from array_api_extra.testing import lazy_xp_function
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostic_lse import log_softmax, logmeanexp, logsumexp, softmax
+from agnostic_lse import LogSumExpAccumulator, log_softmax, logmeanexp, logsumexp, softmax
 from tests.backends import Backend, to_numpy
 
 for function in (log_softmax, logmeanexp, logsumexp, softmax):
@@ -213,6 +213,68 @@ class TestWeights:
         b = array(weights, "complex128" if complex_weights else None)
         size, turn = logsumexp(array(exponents), b=b, return_sign=True)
         close(size, log_size, rtol=1e-15)
+        close(turn, sign)
+
+    # Right values are from 50-digit arithmetic.
+    @pytest.mark.parametrize(
+        ("dtype", "exponents", "weights", "log_size", "sign"),
+        [
+            ("float32", [1e6, 1e6], [1.01, -1.0], 999995.3948288603, 1.0),
+            ("float32", [-2e7, -2e7], [1.5, -1.0], -2e7, 1.0),
+            ("float64", [1e9, 1e9], [1 + 1e-8, -1.0], 999999981.5793193, 1.0),
+            ("float64", [1e17] * 3, [-3.0, 1.0, 1.0], 1e17, -1.0),
+            ("float64", [1e17] * 4, [-3.0, 1.0, 1.0, 1.0], -INF, 0.0),
+            ("float64", [1e17, 1e17 - 16], [math.exp(-10), 1.0], 1e17, 1.0),
+            ("float64", [-1e300] * 2, [1.0, -2.0], -1e300, -1.0),
+        ],
+    )
+    def test_weights_beside_large_exponents(
+        self,
+        array: Any,
+        dtype: str,
+        exponents: list[float],
+        weights: list[float],
+        log_size: float,
+        sign: float,
+    ) -> None:
+        a, b = array(exponents, dtype), array(weights, dtype)
+        unit = float(np.finfo(dtype).eps)
+        size, turn = logsumexp(a, b=b, return_sign=True)
+        close(size, log_size, rtol=unit)
+        close(turn, sign)
+        seen = LogSumExpAccumulator()
+        for place in range(len(exponents)):
+            seen.update(a[place : place + 1], b=b[place : place + 1])
+        size, turn = seen.value(return_sign=True)
+        close(size, log_size, rtol=unit)
+        close(turn, sign)
+
+    def test_mean_of_weights_beside_large_exponents(self, array: Any) -> None:
+        close(logmeanexp(array([1e17] * 3), b=array([3.0, -1.0, -1.0])), 1e17)
+        close(logmeanexp(array([1e17] * 3), b=array([-3.0, 1.0, 1.0])), 1e17)
+
+    @pytest.mark.parametrize(
+        ("dtype", "exponents", "weights", "log_size", "sign"),
+        [
+            ("float64", [0.0, -1e-10], [1.0, -1.0], -23.025850929990458, 1.0),
+            ("float64", [0.0, -1e-17], [1.0, -1.0], -39.143946580898776, 1.0),
+            ("float64", [-1e-17, 0.0], [1.0, -1.0], -39.143946580898776, -1.0),
+            ("float32", [0.0, -1e-6], [1.0, -1.0], -13.81551106048899, 1.0),
+            ("float64", [0.0, -1e-10, 1e-12], [2.0, -1.0, -1.0], -23.035901265844468, 1.0),
+        ],
+    )
+    def test_differences_of_what_is_nearly_the_same(
+        self,
+        array: Any,
+        dtype: str,
+        exponents: list[float],
+        weights: list[float],
+        log_size: float,
+        sign: float,
+    ) -> None:
+        a, b = array(exponents, dtype), array(weights, dtype)
+        size, turn = logsumexp(a, b=b, return_sign=True)
+        close(size, log_size, rtol=2 * float(np.finfo(dtype).eps))
         close(turn, sign)
 
     def test_mean_of_weights_that_cancel(self, array: Any) -> None:

@@ -16,10 +16,12 @@ from ._namespace import (
     arguments,
     constant,
     finished,
+    is_complex,
+    numpy_namespace,
     one_axis,
     quiet,
-    real_working,
     wide_dtype,
+    working,
 )
 from ._state import State
 
@@ -38,7 +40,7 @@ def logcumsumexp(
     Parameters
     ----------
     x : array_like
-        Real exponents.
+        Exponents, real or complex.
     axis : int or None, default None
         Axis to sum along; None sums over all entries, in the order of ``reshape(x, -1)``.
     reverse : bool, default False
@@ -59,7 +61,7 @@ def logcumsumexp(
     Raises
     ------
     TypeError
-        If `x` is not real, is sparse or masked, or if `axis` is not an integer.
+        If `x` is not numeric, is sparse or masked, or if `axis` is not an integer.
     ValueError
         If `axis` is out of range.
 
@@ -84,7 +86,7 @@ def logcumsumexp(
     [1.099, 0.693, 0.0, -inf]
     """
     xp, dtype, (x,), _ = arguments(xp, x=x)
-    x = real_working(xp, "x", x, dtype)
+    x = working(xp, x, dtype)
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
     axis = one_axis(axis, x.ndim)
@@ -101,37 +103,59 @@ def logcumsumexp(
 def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
     # A sum of three terms goes through seven roundings here, which together may err by 5 units
     # where the result is near 0.5.
-    wide = wide_dtype(xp, x)
-
-    def widened(x: Array) -> Array:
-        return xp.astype(x, wide, copy=False)
-
     def logarithms(x: Array, *before: Array) -> Array:
-        state = prefixes(xp, widened(x), axis)
-        return _logsum.value(xp, _logsum.merge(xp, State(*before), state) if before else state)[0]
+        state = prefixes(xp, _widened(xp, x), axis)
+        state = _logsum.merge(xp, State(*before), state) if before else state
+        return _logsum.logarithm(xp, _logsum.value(xp, state))
+
+    def total(x: Array) -> Arrays:
+        return _parts(_logsum.state_of(xp, _widened(xp, x), None, None, (axis,)))
 
     if compat.is_dask_namespace(xp):
-        return _over_blocks(widened(x), axis)
-    return _engines.scanned(
-        xp, lambda x: _logsum.lift(xp, widened(x), (axis,))[:2], _before, logarithms, x, axis
-    )
+        return _over_blocks(_widened(xp, x), axis)
+    return _engines.scanned(xp, total, _before, logarithms, x, axis)
+
+
+def _widened(xp: Namespace, x: Array) -> Array:
+    if is_complex(xp, x.dtype):
+        wide = xp.result_type(wide_dtype(xp, xp.real(x)), x.dtype)
+        return xp.astype(x, wide, copy=False)
+    return xp.astype(x, wide_dtype(xp, x), copy=False)
+
+
+Arrays = tuple[Array, ...]
+
+
+def _parts(state: State) -> Arrays:
+    """Return the parts that the state has."""
+    return tuple(part for part in state if part is not None)
+
+
+def _merged(xp: Namespace, one: Arrays, other: Arrays) -> Arrays:
+    return _parts(_logsum.merge(xp, State(*one), State(*other)))
+
+
+# The parts of the state of no terms
+_NOTHING = State(-np.inf, 0.0, 0.0, 1.0)
 
 
 def _before(states: Arrays, axis: int) -> Arrays:
     """Return the state of all sums before each along an axis."""
-
-    def merged(xp: Namespace, one: Arrays, other: Arrays) -> Arrays:
-        return tuple(_logsum.merge(xp, State(*one), State(*other))[:2])
-
-    up_to_each = _accumulated(np, merged, states, axis)
-    return tuple(
-        _shifted(np, part, axis, first)
-        for part, first in zip(up_to_each, (-np.inf, 0.0), strict=True)
-    )
+    up_to_each = _accumulated(numpy_namespace(), _merged, states, axis)
+    pairs = zip(up_to_each, _NOTHING, strict=False)  # of real terms there are fewer parts
+    return tuple(_shifted(np, part, axis, first) for part, first in pairs)
 
 
 def prefixes(xp: Namespace, x: Array, axis: int) -> State:
-    """Return for each place along the axis the state of the sum up to it.
+    """Return for each place along the axis the state of the sum up to it."""
+    if not is_complex(xp, x.dtype):
+        return _real_prefixes(xp, x, axis)
+    terms = _parts(_logsum.state_of(xp, x, None, None, ()))
+    return State(*_accumulated(xp, _merged, terms, axis))
+
+
+def _real_prefixes(xp: Namespace, x: Array, axis: int) -> State:
+    """Return for each place along the axis the state of the sum of real terms up to it.
 
     Let s be the sum of all terms so far but the largest, relative to exp(B). With each term s grows
     by it, or by the one that was the largest before: a linear recurrence,
@@ -159,9 +183,6 @@ def prefixes(xp: Namespace, x: Array, axis: int) -> State:
         terms = terms + xp.where(rises & xp.isfinite(value), own * exp(xp, peak - base), 0.0)
     _, rest = _accumulated(xp, _linear, (decay, terms), axis)
     return State(peak, xp.where(infinite, 0.0, rest * to_peak))
-
-
-Arrays = tuple[Array, ...]
 
 
 def _linear(_: Namespace, one: Arrays, other: Arrays) -> Arrays:
@@ -221,7 +242,8 @@ def _over_blocks(x: Array, axis: int) -> Array:
     import dask.array as da  # loaded already, since the array is its own
     from dask.array.reductions import cumreduction
 
-    chunks = (*x.chunks, (2,))
+    parts = 3 if is_complex(compat.array_namespace(x), x.dtype) else 2
+    chunks = (*x.chunks, (parts,))
     terms = da.map_blocks(_block_of_terms, x, new_axis=x.ndim, chunks=chunks, dtype=x.dtype)
     states = cumreduction(
         _block_of_prefixes,
@@ -236,8 +258,10 @@ def _over_blocks(x: Array, axis: int) -> Array:
     return da.map_blocks(_engines.dask.block_of_values, states, drop_axis=x.ndim, dtype=x.dtype)
 
 
+@quiet
 def _block_of_terms(block: Array) -> Array:
-    return _engines.dask.packed(State(block, compat.array_namespace(block).zeros_like(block)))
+    xp = compat.array_namespace(block)
+    return _engines.dask.packed(_logsum.state_of(xp, block, None, None, ()))
 
 
 @quiet
@@ -249,4 +273,4 @@ def _block_of_prefixes(block: Array, axis: int, dtype: Any) -> Array:  # noqa: A
 @quiet
 def _block_of_totals(block: Array, axis: int, keepdims: bool) -> Array:  # noqa: ARG001 (Dask's)
     xp, terms = _engines.dask.unpacked(block)
-    return _engines.dask.packed(_logsum.lift(xp, terms.peak, (axis,)))
+    return _engines.dask.packed(_logsum.state_of(xp, terms.peak, None, None, (axis,)))

@@ -17,7 +17,7 @@ import array_api_compat as compat
 
 from . import _elementary
 from ._elementary import exp, expm1, power_of_two, turned_expm1
-from ._namespace import Array, Namespace, as_complex, constant, is_complex
+from ._namespace import Array, Namespace, as_complex, constant, is_complex, smallest_normal
 from ._state import Logarithm, State
 from ._sums import (
     highest,
@@ -317,13 +317,13 @@ def real_and_angle(xp: Namespace, x: Array) -> tuple[Array, Array]:
 def value(xp: Namespace, state: State) -> Logarithm:
     """Return the logarithm of the sum's magnitude, and its sign or phase."""
     peak, rest, lead, scale = state
-    unit = _nearest_unit(xp, lead)
+    unit, whole = _nearest_unit(xp, lead), lead + rest
     rest = (lead - unit) + rest
     there = unit != 0
     turn = xp.where(there, unit, 1.0)
     if not is_complex(xp, rest.dtype):
         size, sign = _log_signed(xp, there, rest * turn)
-        return Logarithm(peak + (xp.log(scale) + size), turn * sign)
+        return Logarithm(peak + _with_scale(xp, scale, whole, size), turn * sign)
     back = turn
     if is_complex(xp, turn.dtype):
         back = as_complex(xp, xp.real(turn), -xp.imag(turn))
@@ -334,7 +334,23 @@ def value(xp: Namespace, state: State) -> Logarithm:
     # What is in range already is not rounded once more.
     in_range = xp.abs(whole_angle) <= xp.pi
     whole_angle = xp.where(in_range, whole_angle, angle_of(xp, phase))
-    return Logarithm(peak + (xp.log(scale) + size), phase, whole_angle)
+    return Logarithm(peak + _with_scale(xp, scale, whole, size), phase, whole_angle)
+
+
+def _with_scale(xp: Namespace, scale: Array, whole: Array, size: Array) -> Array:
+    """Return ``log(scale * abs(whole))`` from ``size = log(abs(whole))``, rounded only once.
+
+    Where the scale is 1 that is the size, which has digits that the whole has not.
+    """
+    there = whole != 0
+    product = scale * xp.abs(xp.where(there, whole, 1.0))
+    known = (
+        there
+        & (scale != 1)
+        & xp.isfinite(product)
+        & (product >= smallest_normal(xp, product.dtype))
+    )
+    return xp.where(known, xp.log(xp.where(known, product, 1.0)), xp.log(scale) + size)
 
 
 def _nearest_unit(xp: Namespace, lead: Array) -> Array:

@@ -41,7 +41,7 @@ def half_digits(xp: Namespace, dtype: DType) -> float:
 def highest(xp: Namespace, x: Array, axes: tuple[int, ...]) -> Array:
     """Return the largest entry along axes that are not empty, a constant to differentiation."""
     if not axes:
-        return constant(xp.asarray(x, copy=True))  # since states outlive what they are of
+        return xp.asarray(constant(x), copy=True)  # since states outlive what they are of
     peak = constant(xp.max(x, axis=axes, keepdims=True))
     if compat.is_jax_namespace(xp):
         # Of large arrays JAX's maximum loses nan on a CPU, against the standard.

@@ -250,18 +250,20 @@ def _mapped(
 
 
 # Where Dask itself cuts blocks and joins them, as in its scan, a state must travel as one array:
-# peak and rest along a last axis of length 2.
+# its parts along a last axis. The terms have no weights, so that there is no scale among them.
 
 
 def packed(state: State) -> Array:
-    """Return a state of positive terms as one array."""
+    """Return a state as one array."""
     xp = compat.array_namespace(state.peak)
-    return xp.stack((state.peak, state.rest), axis=-1)
+    return xp.stack([part for part in state[:3] if part is not None], axis=-1)
 
 
 def unpacked(block: Array) -> tuple[Namespace, State]:
     """Return the namespace and the state of what `packed` returned."""
-    return compat.array_namespace(block), State(block[..., 0], block[..., 1])
+    xp = compat.array_namespace(block)
+    peak, rest, *lead = (block[..., place] for place in range(block.shape[-1]))
+    return xp, State(peak, rest, *lead, *map(xp.ones_like, map(xp.real, lead)))
 
 
 @quiet
@@ -275,4 +277,4 @@ def merged_blocks(one: Array, other: Array) -> Array:
 def block_of_values(block: Array) -> Array:
     """Return the logarithms of the sums of a state that travels as an array."""
     xp, state = unpacked(block)
-    return _logsum.value(xp, state).log_abs
+    return _logsum.logarithm(xp, _logsum.value(xp, state))
