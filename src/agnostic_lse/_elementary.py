@@ -78,10 +78,11 @@ def expm1(xp: Namespace, x: Array) -> Array:
     # JAX and PyTorch take expm1(x) + 1 for the derivative, which cancels where x is far below 0.
     close = x > -1
     near = xp.where(close, x, 0.0)
-    return xp.where(close, _expm1(xp, near), xp.exp(xp.where(close, 0.0, x)) - 1)
+    return xp.where(close, expm1_near_0(xp, near), xp.exp(xp.where(close, 0.0, x)) - 1)
 
 
-def _expm1(xp: Namespace, x: Array) -> Array:
+def expm1_near_0(xp: Namespace, x: Array) -> Array:
+    """Return exp(x) - 1, with derivatives that are exact above -1."""
     if not compat.is_jax_namespace(xp):
         return _in_exact_dtype(xp, xp.expm1, x)
     # Kahan's quotient: for numbers y near 1, (y - 1) / log(y) changes so little with y that y may
@@ -113,6 +114,8 @@ def power_of_two(xp: Namespace, x: Array) -> Array:
        and dot product", BIT 52 (2012), algorithm 3.5.
     """
     eps, least = xp.finfo(x.dtype).eps, xp.full_like(x, 4 * smallest_normal(xp, x.dtype))
+    if compat.is_numpy_namespace(xp):  # which has it, as x = m * 2**e with m from 1/2 to 1
+        return np.clip(x / (2 * np.frexp(x)[0]), least, 1 / least)
     down = xp.where(x > 1, xp.full_like(x, eps / 8), xp.ones_like(x))  # lest q overflow
     small = x * down
     q = settled(small / eps + small)

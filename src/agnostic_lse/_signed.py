@@ -16,7 +16,7 @@ from typing import NamedTuple
 import array_api_compat as compat
 
 from . import _elementary
-from ._elementary import exp, expm1, power_of_two, turned_expm1
+from ._elementary import exp, expm1_near_0, power_of_two, turned_expm1
 from ._namespace import Array, Namespace, as_complex, constant, is_complex, smallest_normal
 from ._state import Logarithm, State
 from ._sums import (
@@ -65,10 +65,12 @@ def terms_of(xp: Namespace, a: Array, b: Array | None, where: Array | None) -> T
         infinite = xp.isinf(size)
         scale = power_of_two(xp, xp.where((size == 0) | infinite, 1.0, size))
         coefficient = _coefficient(xp, b, scale, infinite)
-        exponent = xp.where(infinite, exponent + xp.inf, exponent)
-    # Its exponential is the derivative by a weight of 0, and must be finite.
+        if not _none(xp, infinite):
+            exponent = xp.where(infinite, exponent + xp.inf, exponent)
     there = coefficient != 0
-    exponent = xp.where(there | xp.isfinite(exponent), exponent, -xp.inf)
+    if not _none(xp, ~there):
+        # The exponential is the derivative by a weight of 0, and must be finite.
+        exponent = xp.where(there | xp.isfinite(exponent), exponent, -xp.inf)
     if angle is not None:
         known = (there & (exponent != -xp.inf)) | xp.isfinite(angle)
         angle = xp.where(known, angle, 0.0)
@@ -86,8 +88,10 @@ def _coefficient(xp: Namespace, b: Array, scale: Array, infinite: Array) -> Arra
     """Return weights over their scales, and of infinite ones the direction."""
 
     def part(b: Array) -> Array:
-        direction = xp.where(xp.isinf(b), _sign(xp, b), 0.0)
-        return xp.where(infinite, direction, b / scale)
+        finite = b / scale
+        if _none(xp, infinite):
+            return finite
+        return xp.where(infinite, xp.where(xp.isinf(b), _sign(xp, b), 0.0), finite)
 
     if not is_complex(xp, b.dtype):
         return part(b)
@@ -112,7 +116,8 @@ def lift(xp: Namespace, terms: Terms, axes: tuple[int, ...]) -> State:
     scale = None if terms.scale is None else nonempty(xp, terms.scale, axes, fill=1.0)
     there = coefficient != 0
     log_scale = None if scale is None else xp.log(scale)
-    z = xp.where(there, x if log_scale is None else x + log_scale, -xp.inf)
+    z = x if log_scale is None else x + log_scale
+    z = z if _none(xp, ~there) else xp.where(there, z, -xp.inf)
     top = highest(xp, z, axes)
     at_peak = there & (z == top)
     peak, scale_of_peak = top, xp.ones_like(top)
@@ -183,12 +188,17 @@ def _growth(
     xp: Namespace, near: Array, difference: Array, exponent: Array, turn: Array | None
 ) -> Array:
     """Return exponentials, less 1 where they are close to it, turned by an angle."""
-    difference = xp.where(near, difference, 0.0)
-    far = exp(xp, xp.where(near, 0.0, exponent))
+    difference = _used(xp, near, difference)
+    far = exp(xp, _used(xp, ~near, exponent))
     if turn is None:
-        return xp.where(near, expm1(xp, difference), far)
-    close = turned_expm1(xp, difference, xp.where(near, turn, 0.0))
+        return xp.where(near, expm1_near_0(xp, difference), far)
+    close = turned_expm1(xp, difference, _used(xp, near, turn))
     return xp.where(near, close, as_complex(xp, far * xp.cos(turn), far * xp.sin(turn)))
+
+
+def _used(xp: Namespace, where: Array, x: Array) -> Array:
+    """Return numbers, and 0 for those not used, of which no derivative must be infinite."""
+    return x if compat.is_numpy_namespace(xp) else xp.where(where, x, 0.0)
 
 
 def _at_infinity(

@@ -16,6 +16,7 @@ from ._namespace import (
     constant,
     is_complex,
     largest_number,
+    settled,
 )
 
 
@@ -28,8 +29,9 @@ def split_digits(xp: Namespace, x: Array) -> tuple[Array, Array]:
         real, imag = split_digits(xp, xp.real(x)), split_digits(xp, xp.imag(x))
         leading, left = (as_complex(xp, *parts) for parts in zip(real, imag, strict=True))
         return leading, left
-    unit = half_digits(xp, x.dtype)
-    leading = constant(xp.round(x / unit) * unit)
+    # Added to a number whose last digit is the unit, and that taken away again, x is rounded to it.
+    large = 1.5 * half_digits(xp, x.dtype) / xp.finfo(x.dtype).eps
+    leading = constant(settled(x + large) - large)
     return leading, x - leading
 
 
