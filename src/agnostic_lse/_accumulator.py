@@ -121,9 +121,11 @@ class LogSumExpAccumulator:
     .. math:: r = \sum_{i \ne k} \pm e^{z_i - z_k} \quad\text{with}\quad z_i = a_i + \log|b_i|,
 
     so that the value is :math:`z_k + \log(1 + r)`. What rounding takes from r is kept beside it, by
-    Knuth's two-sum [1]_, so that the error does not grow with the number of batches, and r is
-    relative to an exponent less than 1 below the largest, so that it does not grow where exponents
-    rise slowly either. The order of batches and of merging changes no more than the last digits.
+    Knuth's two-sum [1]_, so that the error does not grow with the number of batches. r is relative
+    to an exponent less than 1 below the largest, so that the error does not grow where exponents
+    rise slowly either. :math:`a_k` and the weight's part of :math:`z_k` are kept apart, so that a
+    weight counts beside an exponent of any size. The order of batches and of merging changes no
+    more than the last digits.
 
     All batches come from one namespace and device, where the results lie too. Their dtypes are
     promoted; lists, numbers and integers join as in `logsumexp`. An update that fails changes

@@ -90,7 +90,9 @@ def logsumexp(
 
     .. math:: z_k + \log\Bigl(1 + \sum_{i \ne k} \pm e^{z_i - z_k}\Bigr),
 
-    evaluated by ``log1p``, so that a sum close to 1 keeps its digits [1]_. float16 and bfloat16
+    evaluated by ``log1p``, so that a sum close to 1 keeps its digits [1]_. Neither are
+    :math:`a_k` and the logarithm of its weight added before the end, nor do terms close to each
+    other lose digits where they cancel. float16 and bfloat16
     are summed in float32. The derivative by `a` is its softmax, to every order, under JAX and
     PyTorch.
 
