@@ -21,11 +21,11 @@ A mean is ``M = S / W`` with ``W = sum b_i``. With the shares ``q_i = b_i / W`` 
     d log M = sum p_i (a_i d_i + e_i) - sum q_i e_i = sum p_i a_i d_i + (p_i - q_i) e_i
 
 so that its size is ``max(|log M|, sum |p_i| |a_i| + |p_i - q_i| w_i)``. A weight counts for less
-the closer its exponent lies to the result, since ``p_i - q_i = q_i (exp(a_i - log M) - 1)``. So much
-does a term contribute to ``(S - M W) / (M W)``, where its exponential is rounded whatever its
+the closer its exponent lies to the result, since ``p_i - q_i = q_i (exp(a_i - log M) - 1)``. So
+much does a term contribute to ``(S - M W) / (M W)``, where its exponential is rounded whatever its
 weight is. Among weights of one sign and size, what lies below the result balances what lies above,
-which is less than ``sum p_i |a_i - log M|``, and the rounding of exponents covers both. So ``w_i`` is
-0 there for weights that are all 1 or all -1, and 1 for all weights otherwise.
+which is less than ``sum p_i |a_i - log M|``, and the rounding of exponents covers both. So ``w_i``
+is 0 there for weights that are all 1 or all -1, and 1 for all weights otherwise.
 
 **Shifted exponents.** These numbers grow with the exponents themselves. But a sum that subtracts
 its peak from the exponents first errs by less: differences of close numbers are exact. With A the
@@ -312,6 +312,26 @@ def _with_digits(
 
 
 # How far off
+
+
+def taken_apart(value: Any, sign: Any, is_complex: bool, dtype: str) -> tuple[float, Any, bool]:
+    """Return the size and the sign, or the angle, of an answer, and whether it has their form.
+
+    A sign of None was not asked for.
+    """
+    if not is_complex:
+        return value, sign, sign is None or math.isnan(sign) or sign in (-1, 0, 1)
+    value = complex(value)
+    if sign is None:
+        if math.isnan(value.real) or math.isnan(value.imag):
+            return math.nan, math.nan, True
+        return value.real, value.imag, abs(value.imag) <= float(np.finfo(dtype).dtype.type(math.pi))
+    sign = complex(sign)
+    if math.isnan(value.real) or math.isnan(sign.real) or math.isnan(sign.imag):
+        return math.nan, math.nan, True
+    there = 0.0 if value.real == -math.inf else 1.0
+    off = abs(abs(sign) - there)
+    return value.real, math.atan2(sign.imag, sign.real), off <= 4 * float(np.finfo(dtype).eps)
 
 
 def units(exact: Exact, size: float, sign: Any, dtype: str, which: str = "promised") -> float:
