@@ -33,7 +33,8 @@ exponent of the largest term, its logarithm errs by one roundoff for each unit o
 
     max(|log S|, |A|)    and, relative to the sum,    sum |p_i| (|a_i - A| + w_i)
 
-so that weights which nearly cancel at a large exponent keep their sum and its sign.
+so that weights which nearly cancel at a large exponent keep their sum and its sign. A mean close to
+0 has its exponents relative to 0, and both numbers are alike there.
 
 **Beyond small errors.** Where terms cancel, the sum's own error may be as large as the sum, and its
 logarithm's is then of no use: 0 and a sum of the wrong sign are infinitely far off. So an error is
@@ -292,6 +293,8 @@ def _with_digits(
         apart *= rounded[0]
         promised = mp.fsum(p * x for p, x in zip(shares, by_exponent, strict=True)) + apart
         shifted = mp.fsum(p * abs(x) for p, x in zip(shares, shifts, strict=True)) + apart
+        if abs(out) < 1:  # where exponents are best taken relative to 0
+            shifted = max(shifted, promised)
         loose = promised + mp.fsum(shares) + absent + mp.fsum(map(abs, of_weights))
     else:
         promised, shifted = by_terms / abs(total), by_shifts / abs(total)
