@@ -67,8 +67,10 @@ class Problem(NamedTuple):
             apart = in_blocks and answer.is_mean and mixed(weights)
             sign = signs[0][i] if signs else None
             size, turn, is_sound = taken_apart(value, sign, answer.is_complex, dtype)
-            measures = ("loose",) if apart else ("promised", "shifted")
-            errors = [units(answer, size, turn, dtype, each) for each in measures]
+            if apart:  # each of two logarithms counts half
+                errors = [units(answer, size, turn, dtype, "loose") / 2]
+            else:
+                errors = [units(answer, size, turn, dtype, e) for e in ("promised", "shifted")]
             out.append(max(errors) if is_sound else math.inf)
         return out
 
