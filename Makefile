@@ -44,7 +44,7 @@ docs-browser: docs
 matrix: $(READY)
 	$(BIN)/python -m tests.packaging
 
-# Measures the largest errors beside those of other libraries, in half an hour and 8 GB of memory.
+# Measures the largest errors beside those of other libraries, in three quarters of an hour and 8 GB of memory.
 accuracy: $(READY)
 	$(BIN)/python -m tests.accuracy
 

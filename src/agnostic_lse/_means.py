@@ -238,10 +238,27 @@ def log_mean_of(xp: Namespace, terms: State, weights: State) -> Array:
 
     Close to 0 it is the difference of numbers that are not.
     """
+    terms, weights = _over_one_scale(xp, terms, weights)
     complex_ = is_complex(xp, terms.rest.dtype) or is_complex(xp, weights.rest.dtype)
     out = (_complex_log_quotient if complex_ else _real_log_quotient)(xp, terms, weights)
     massless = (_whole(weights) == 0) & ~_absent(xp, weights)
     return xp.where(massless, xp.nan, xp.where(_absent(xp, terms), -xp.inf, out))
+
+
+def _over_one_scale(xp: Namespace, terms: State, weights: State) -> tuple[State, State]:
+    """Return two sums whose quotient is the same, the second without a scale, if that may be.
+
+    A logarithm of either scale would be rounded, and only that of their quotient counts.
+    """
+    if terms.scale is None or weights.scale is None:
+        return terms, weights
+    quotient = terms.scale / weights.scale
+    known = (quotient > 0) & xp.isfinite(quotient)
+    one = xp.ones_like(quotient)
+    return (
+        terms._replace(scale=xp.where(known, quotient, terms.scale)),
+        weights._replace(scale=xp.where(known, one, weights.scale)),
+    )
 
 
 def _real_log_quotient(xp: Namespace, terms: State, weights: State) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,17 +12,22 @@ import mpmath as mp
 import numpy as np
 
 import agnostic_lse
+from tests.backends import to_numpy
+from tests.exact_sums import Exact, exact_mean, exact_sum, taken_apart, units
+from tests.fuzz_weights import draw_batch, mixed
 from tests.reference import DIGITS, roundoffs
 
 Arguments = tuple[Any, ...]
-Answer = tuple[Any, Any]  # what is true, and its size: the condition number times the result
+# What is true, and its size: the condition number times the result
+Answer = tuple[Any, Any] | Exact
 
 
 class Problem(NamedTuple):
     """How to call a function, arguments for it, and the exact answers in the order of its result.
 
     `draw` makes random arguments, and `arrange` makes them from two rows of six numbers of any
-    size, for a search.
+    size, for a search. Where terms have weights, `terms` makes them from random numbers that a
+    search steers: exponents that nearly tie and weights that nearly cancel are not found by chance.
     """
 
     function: Callable[..., Any]
@@ -29,7 +35,8 @@ class Problem(NamedTuple):
     options: dict[str, Any]
     draw: Callable[[np.random.Generator, str], Arguments]
     arrange: Callable[[Any, Any], Arguments]
-    exact: Callable[..., list[Answer]]
+    exact: Callable[..., Sequence[Answer]]
+    terms: Callable[..., Arguments] | None = None
 
     def __call__(self, *arguments: Any, function: Callable[..., Any] | None = None) -> Any:
         """Call the function, or another in its place, with the arguments."""
@@ -37,16 +44,40 @@ class Problem(NamedTuple):
         return (function or self.function)(**given, **self.options)
 
     def errors(
-        self, arguments: Arguments, result: Any, exact: list[Answer] | None = None
+        self,
+        arguments: Arguments,
+        result: Any,
+        exact: Sequence[Answer] | None = None,
+        in_blocks: bool = False,
     ) -> list[float]:
-        """Return the errors of a result, in units of roundoff times the condition number."""
+        """Return the errors of a result, in units of roundoff times the condition number.
+
+        A sum with weights, and a complex one, is measured relative to its peak, too. Of blocks
+        whose weights may add up to 0, a mean is the difference of two logarithms.
+        """
         answers = self.exact(*arguments) if exact is None else exact
-        flat = np.asarray(result).reshape(-1).tolist()
-        dtype = str(arguments[0].dtype)
-        return [
-            error_of(value, true, size, dtype)
-            for value, (true, size) in zip(flat, answers, strict=True)
-        ]
+        flat, *signs = (np.asarray(part).reshape(-1).tolist() for part in as_tuple(result))
+        dtype = str(arguments[0].real.dtype)
+        out = []
+        for i, (value, answer) in enumerate(zip(flat, answers, strict=True)):
+            if not isinstance(answer, Exact):
+                out.append(error_of(value, *answer, dtype))
+                continue
+            weights = arguments[1][i].tolist() if len(arguments) > 1 else None
+            apart = in_blocks and answer.is_mean and mixed(weights)
+            sign = signs[0][i] if signs else None
+            size, turn, is_sound = taken_apart(value, sign, answer.is_complex, dtype)
+            if apart:  # each of two logarithms counts half
+                errors = [units(answer, size, turn, dtype, "loose") / 2]
+            else:
+                errors = [units(answer, size, turn, dtype, e) for e in ("promised", "shifted")]
+            out.append(max(errors) if is_sound else math.inf)
+        return out
+
+
+def as_tuple(result: Any) -> tuple[Any, ...]:
+    """Return a result, or both of a sum and its sign, as NumPy's arrays."""
+    return tuple(map(to_numpy, result if isinstance(result, tuple) else (result,)))
 
 
 def error_of(value: float, true: Any, size: Any, dtype: str) -> float:
@@ -62,11 +93,11 @@ def error_of(value: float, true: Any, size: Any, dtype: str) -> float:
     return roundoffs(value, true, size, dtype, vanished) if math.isfinite(value) else math.inf
 
 
-def exactly(function: Callable[..., list[Answer]]) -> Callable[..., list[Answer]]:
+def exactly(function: Callable[..., Sequence[Answer]]) -> Callable[..., Sequence[Answer]]:
     """Let a function calculate with many digits."""
 
     @functools.wraps(function)
-    def with_digits(*arguments: Any) -> list[Answer]:
+    def with_digits(*arguments: Any) -> Sequence[Answer]:
         with mp.workdps(DIGITS):
             return function(*arguments)
 
@@ -85,29 +116,17 @@ class Sum(NamedTuple):
         return self.peak + self.above
 
 
-def sum_of(exponents: Sequence[Any], signs: Sequence[int] | None = None) -> Sum:
-    """Return ``sum(signs * exp(exponents))``, of exact numbers.
-
-    Terms of several signs cancel, so that the rounding of their exponentials counts: each for 1 at
-    least. Where they cancel to a millionth no error is too large, nor a sum of the wrong sign.
-    """
-    signs = [1] * len(exponents) if signs is None else signs
+def sum_of(exponents: Sequence[Any]) -> Sum:
+    """Return ``sum(exp(exponents))``, of exact numbers."""
     peak = max(exponents, default=-mp.inf)
     if mp.isinf(peak):
         return Sum(peak, mp.mpf(0), mp.mpf(0))
     first = list(exponents).index(peak)
     sizes = [mp.exp(x - peak) for x in exponents]
-    rest = mp.fsum(s * x for i, (x, s) in enumerate(zip(sizes, signs, strict=True)) if i != first)
-    whole = signs[first] + rest
-    if abs(whole) < 1e-6 * mp.fsum(sizes):
-        return Sum(mp.nan, mp.nan, mp.inf)
-    if whole < 0:
-        return Sum(mp.nan, mp.nan, mp.mpf(0))
-    mixed = any(sign != signs[0] for sign in signs)
-    counted = (x * max(abs(z), int(mixed)) for x, z in zip(sizes, exponents, strict=True) if x > 0)
     # The largest term stays out of log1p, so that the smallest answer keeps all digits.
-    above = mp.log1p(rest) if signs[first] == 1 else mp.log(whole)
-    return Sum(peak, above, mp.fsum(counted) / whole)
+    rest = mp.fsum(x for i, x in enumerate(sizes) if i != first)
+    counted = (x * abs(z) for x, z in zip(sizes, exponents, strict=True) if x > 0)
+    return Sum(peak, mp.log1p(rest), mp.fsum(counted) / (1 + rest))
 
 
 def numbers(values: Any) -> list[Any]:
@@ -141,15 +160,22 @@ def draw_rows(rng: np.random.Generator, dtype: str) -> Arguments:
     return (rows(rng, dtype),)
 
 
-def draw_weighted(rng: np.random.Generator, dtype: str) -> Arguments:
-    x = rows(rng, dtype)
-    return x, (10.0 ** rng.uniform(-6, 6, size=x.shape)).astype(dtype)
+TERMS = 4
 
 
-def draw_signed(rng: np.random.Generator, dtype: str) -> Arguments:
-    x, weights = draw_weighted(rng, dtype)
-    # More positive ones than negative, lest most sums have no logarithm
-    return x, weights * rng.choice([1, 1, 1, -1], size=x.shape).astype(dtype)
+def terms(kind: str, rng: random.Random, dtype: str, rows: int, subnormal: bool) -> Arguments:
+    """Return exponents, and weights of a kind unless it has none."""
+    weights: Any = {"weighted": "real", "signed": "real", "complex": "none"}.get(kind, "complex")
+    turned = kind == "complex" or (kind == "complex weights" and rng.random() < 0.5)
+    a, b, *_ = draw_batch(rng, dtype, rows, TERMS, (weights,), turned, subnormal, finite=True)
+    if b is None:
+        return (a,)
+    return a, np.where(b == 0, b.dtype.type(1), abs(b) if kind == "weighted" else b)
+
+
+def draw_terms(kind: str, rng: np.random.Generator, dtype: str) -> Arguments:
+    steered = random.Random(int(rng.integers(2**32)))  # noqa: S311
+    return terms(kind, steered, dtype, rows=12, subnormal=False)  # which JAX takes for 0
 
 
 def draw_segments(rng: np.random.Generator, dtype: str) -> Arguments:
@@ -200,33 +226,23 @@ def draw_probabilities(rng: np.random.Generator, dtype: str) -> Arguments:
 
 
 @exactly
-def sums(x: Any) -> list[Answer]:
+def sums(x: Any) -> Sequence[Answer]:
     found = [sum_of(numbers(row)) for row in x]
     return [(whole.log, max(abs(whole.log), whole.by_terms)) for whole in found]
 
 
-@exactly
-def weighted_sums(x: Any, weights: Any) -> list[Answer]:
-    out = []
-    for row, row_weights in zip(x, weights, strict=True):
-        pairs = list(zip(numbers(row), numbers(row_weights), strict=True))
-        logs = [mp.log(abs(w)) for _, w in pairs]
-        terms = [z + log for (z, _), log in zip(pairs, logs, strict=True)]
-        whole = sum_of(terms, [1 if w > 0 else -1 for _, w in pairs])
-        # Both the exponents and the logarithms of the weights count, even where they cancel.
-        by_terms = mp.fsum(
-            mp.exp(term - whole.log) * (abs(z) + abs(log))
-            for term, (z, _), log in zip(terms, pairs, logs, strict=True)
-        )
-        size = (
-            whole.by_terms if mp.isnan(whole.log) else max(abs(whole.log), whole.by_terms, by_terms)
-        )
-        out.append((whole.log, size))
-    return out
+def of_rows(function: Callable[..., Exact]) -> Callable[..., Sequence[Answer]]:
+    """Return exact answers to rows of exponents and weights."""
+
+    def answers(x: Any, weights: Any = None) -> Sequence[Answer]:
+        rows = [None] * len(x) if weights is None else weights.tolist()
+        return [function(row, w) for row, w in zip(x.tolist(), rows, strict=True)]
+
+    return answers
 
 
 @exactly
-def means(x: Any) -> list[Answer]:
+def means(x: Any) -> Sequence[Answer]:
     out = []
     for row in x:
         with mp.workdps(10 * DIGITS):  # a mean close to 0 is a small difference
@@ -237,7 +253,7 @@ def means(x: Any) -> list[Answer]:
 
 
 @exactly
-def normalised(x: Any) -> list[Answer]:
+def normalised(x: Any) -> Sequence[Answer]:
     out = []
     for row in x:
         whole = sum_of(numbers(row))
@@ -248,7 +264,7 @@ def normalised(x: Any) -> list[Answer]:
 
 
 @exactly
-def probabilities(x: Any) -> list[Answer]:
+def probabilities(x: Any) -> Sequence[Answer]:
     out = []
     for row in x:
         whole = sum_of(numbers(row))
@@ -259,7 +275,7 @@ def probabilities(x: Any) -> list[Answer]:
 
 
 @exactly
-def cumulative_sums(x: Any) -> list[Answer]:
+def cumulative_sums(x: Any) -> Sequence[Answer]:
     return sums([row[: k + 1] for row in x for k in range(len(row))])
 
 
@@ -267,12 +283,12 @@ SEGMENTS = 8
 
 
 @exactly
-def segment_sums(x: Any, ids: Any) -> list[Answer]:
+def segment_sums(x: Any, ids: Any) -> Sequence[Answer]:
     return sums([x[ids == segment] for segment in range(SEGMENTS)])
 
 
 @exactly
-def products(a: Any, b: Any) -> list[Answer]:
+def products(a: Any, b: Any) -> Sequence[Answer]:
     out = []
     for row in a:
         for column in b.T:
@@ -284,7 +300,7 @@ def products(a: Any, b: Any) -> list[Answer]:
 
 
 @exactly
-def pair_sums(x1: Any, x2: Any) -> list[Answer]:
+def pair_sums(x1: Any, x2: Any) -> Sequence[Answer]:
     return sums(np.stack([x1, x2], axis=1))
 
 
@@ -294,7 +310,7 @@ def log1mexp(x: Any) -> Any:
 
 
 @exactly
-def pair_differences(x1: Any, x2: Any) -> list[Answer]:
+def pair_differences(x1: Any, x2: Any) -> Sequence[Answer]:
     out: list[Answer] = []
     for one, other in zip(numbers(x1), numbers(x2), strict=True):
         if one == other:
@@ -308,11 +324,11 @@ def pair_differences(x1: Any, x2: Any) -> list[Answer]:
 
 def pointwise(
     function: Callable[[Any], Any], derivative: Callable[[Any], Any]
-) -> Callable[..., list[Answer]]:
+) -> Callable[..., Sequence[Answer]]:
     """Return exact answers of a function of one number."""
 
     @exactly
-    def answers(x: Any) -> list[Answer]:
+    def answers(x: Any) -> Sequence[Answer]:
         out = []
         for z in numbers(x):
             value = function(z)
@@ -331,6 +347,10 @@ def to_unit(x: Any) -> Any:
 
 def one_row(x: Any, _: Any) -> Arguments:
     return (x[None],)
+
+
+def one_row_turned(x: Any, y: Any) -> Arguments:
+    return ((x + 1j * np.remainder(y, 4))[None].astype(np.result_type(x, np.complex64)),)
 
 
 def two_numbers(x: Any, y: Any) -> Arguments:
@@ -359,25 +379,36 @@ def in_unit(x: Any, _: Any) -> Arguments:
 
 ENTRYWISE = (two_numbers, in_order, one_number, below_0, above_0, in_unit)
 ALONG = {"axis": 1}
+KINDS = ("weighted", "signed", "complex", "complex weights")
+
+
+def with_terms(
+    function: Callable[..., Any], kind: str, exact: Callable[..., Exact], **options: Any
+) -> Problem:
+    """Return the problem of terms with a kind of weights."""
+    has_weights = kind != "complex"
+    return Problem(
+        function,
+        ("a", "b") if has_weights else ("a",),
+        ALONG | options,
+        functools.partial(draw_terms, kind),
+        (lambda x, y: (x[None], np.where(y == 0, 1, y)[None])) if has_weights else one_row_turned,
+        of_rows(exact),
+        functools.partial(terms, kind),
+    )
+
+
 PROBLEMS = {
     "logsumexp": Problem(agnostic_lse.logsumexp, ("a",), ALONG, draw_rows, one_row, sums),
-    "logsumexp, weighted": Problem(
-        agnostic_lse.logsumexp,
-        ("a", "b"),
-        ALONG,
-        draw_weighted,
-        lambda x, y: (x[None], np.maximum(np.abs(y), 1e-30)[None].astype(x.dtype)),
-        weighted_sums,
-    ),
-    "logsumexp, signed": Problem(
-        agnostic_lse.logsumexp,
-        ("a", "b"),
-        ALONG,
-        draw_signed,
-        lambda x, y: (x[None], np.where(np.abs(y) < 1e-30, 1, y)[None].astype(x.dtype)),
-        weighted_sums,
-    ),
+    **{
+        f"logsumexp, {kind}": with_terms(agnostic_lse.logsumexp, kind, exact_sum, return_sign=True)
+        for kind in KINDS
+    },
     "logmeanexp": Problem(agnostic_lse.logmeanexp, ("a",), ALONG, draw_rows, one_row, means),
+    **{
+        f"logmeanexp, {kind}": with_terms(agnostic_lse.logmeanexp, kind, exact_mean)
+        for kind in KINDS
+    },
     "softmax": Problem(agnostic_lse.softmax, ("x",), ALONG, draw_rows, one_row, probabilities),
     "log_softmax": Problem(agnostic_lse.log_softmax, ("x",), ALONG, draw_rows, one_row, normalised),
     "logcumsumexp": Problem(

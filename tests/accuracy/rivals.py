@@ -9,10 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from tests.accuracy.problems import SEGMENTS
-from tests.backends import Backend, make_array, to_numpy
+from tests.accuracy.problems import KINDS, SEGMENTS, as_tuple
+from tests.backends import Backend, make_array
 
 Function = Callable[..., Any]
+
+
+def weighted_sums(logsumexp: Function) -> dict[str, Function]:
+    """Return sums with weights by a function with SciPy's signature."""
+
+    def weighted(a: Any, b: Any = None) -> Any:
+        return logsumexp(a, axis=1, b=b, return_sign=True)
+
+    return {f"logsumexp, {kind}": weighted for kind in KINDS}
+
+
+def weighted_means(logsumexp: Function) -> dict[str, Function]:
+    """Return means with weights as users of such a function write them."""
+
+    def weighted(a: Any, b: Any = None) -> Any:
+        return logsumexp(a, axis=1, b=1 / a.shape[1] if b is None else b / b.sum(1)[:, None])
+
+    return {f"logmeanexp, {kind}": weighted for kind in KINDS}
 
 
 def on_numpy() -> dict[str, Function]:
@@ -20,8 +38,8 @@ def on_numpy() -> dict[str, Function]:
     special = importlib.import_module("scipy.special")
     return {
         "logsumexp": lambda x: special.logsumexp(x, axis=1),
-        "logsumexp, weighted": lambda a, b: special.logsumexp(a, axis=1, b=b),
-        "logsumexp, signed": lambda a, b: special.logsumexp(a, axis=1, b=b),
+        **weighted_sums(special.logsumexp),
+        **weighted_means(special.logsumexp),
         "logmeanexp": lambda x: special.logsumexp(x, axis=1) - np.log(x.shape[1]),
         "softmax": lambda x: special.softmax(x, axis=1),
         "log_softmax": lambda x: special.log_softmax(x, axis=1),
@@ -51,8 +69,8 @@ def on_jax() -> dict[str, Function]:
 
     return {
         "logsumexp": lambda x: special.logsumexp(x, axis=1),
-        "logsumexp, weighted": lambda a, b: special.logsumexp(a, axis=1, b=b),
-        "logsumexp, signed": lambda a, b: special.logsumexp(a, axis=1, b=b),
+        **weighted_sums(special.logsumexp),
+        **weighted_means(special.logsumexp),
         "logmeanexp": lambda x: jax.nn.logmeanexp(x, axis=1),
         "softmax": lambda x: jax.nn.softmax(x, axis=1),
         "log_softmax": lambda x: jax.nn.log_softmax(x, axis=1),
@@ -76,6 +94,7 @@ def on_torch() -> dict[str, Function]:
     return {
         "logsumexp": lambda x: torch.logsumexp(x, 1),
         "logsumexp, weighted": lambda a, b: torch.logsumexp(a + torch.log(b), 1),
+        "logmeanexp, weighted": lambda a, b: torch.logsumexp(a + torch.log(b / b.sum(1, True)), 1),
         "logmeanexp": lambda x: torch.logsumexp(x, 1) - np.log(x.shape[1]),
         "softmax": lambda x: torch.softmax(x, 1),
         "log_softmax": lambda x: torch.log_softmax(x, 1),
@@ -116,7 +135,11 @@ def versions() -> dict[str, str]:
 
 
 def run(function: Function, backend: Backend, arguments: tuple[Any, ...]) -> Any:
-    """Return what a function makes of NumPy arrays as arrays of its library, as NumPy's."""
+    """Return what a function makes of NumPy arrays as arrays of its library, as NumPy's.
+
+    A pair comes as a pair.
+    """
     xp = backend.namespace()
     with np.errstate(all="ignore"):
-        return to_numpy(function(*(make_array(backend, xp, each) for each in arguments)))
+        result = function(*(make_array(backend, xp, each) for each in arguments))
+        return as_tuple(result) if isinstance(result, tuple) else as_tuple(result)[0]
