@@ -315,7 +315,8 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
         return first  # as of log-likelihoods, which lie far below 0: one round does
     centre = constant(xp.where(known & (xp.abs(first) > 0.75), first, 0.0))
     above = functools.partial(_above_centre, xp, mean.has_weights)
-    leading, others, whole, *size = mean.totals(above, sums.weights.scale, centre)
+    leading, others, *size = mean.totals(above, sums.weights.scale, centre)
+    whole = _whole(sums.weights)
     sound = known & (whole != 0)
     for each in size:
         # Where signed weights have all but cancelled, -1 of each term far below does not.
@@ -324,6 +325,7 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
     if is_complex(xp, excess.dtype):
         sound = sound & (xp.abs(excess) < 0.75)
         out = centre + _signed.log1p(xp, xp.where(sound, excess, 0.0))
+        sound = sound & (xp.abs(xp.imag(out)) <= xp.pi)
     else:
         sound = sound & (excess > -0.75)
         out = centre + log1p(xp, xp.where(sound, excess, 0.0))
@@ -335,7 +337,7 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
 def _above_centre(
     xp: Namespace, has_weights: bool, a: Array, weight: Array, centre: Array
 ) -> tiles.Results:
-    """Return what terms have above those of a centre: leading digits, what they leave, weights."""
+    """Return what terms have above those of a centre: leading digits, and what these leave."""
     # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
     if is_complex(xp, a.dtype) or is_complex(xp, centre.dtype):
         x, angle = _signed.real_and_angle(xp, a)
@@ -351,6 +353,4 @@ def _above_centre(
     # Terms far below c leave -1, beside which those near it would be rounded. So the leading
     # digits of all are added apart.
     leading, left = _sums.split_digits(xp, terms)
-    if not has_weights:
-        return leading, left, weight
-    return leading, left, weight, xp.abs(constant(terms))
+    return (leading, left, xp.abs(constant(terms))) if has_weights else (leading, left)

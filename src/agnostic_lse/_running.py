@@ -49,9 +49,8 @@ class RunningSum(NamedTuple):
 
     def joined(self, xp: Namespace, other: RunningSum) -> RunningSum:
         """Return the sum of both."""
-        sizes = (_signed.size_of_peak(xp, State(*each[:4])) for each in (self, other))
-        ours, theirs = sizes
-        kept = ours + 1 > theirs
+        ours, theirs = (_signed.size_of_peak(xp, State(*each[:4])) for each in (self, other))
+        kept = (ours + 1 > theirs) & ~xp.isnan(theirs) | xp.isnan(ours)
         top, low = (
             RunningSum(*(xp.where(kept, *pair) for pair in zip(one, two, strict=True)))
             for one, two in ((self, other), (other, self))
