@@ -13,9 +13,9 @@ import array_api_compat as compat
 from . import _engines, _logsum, _signed, _sums
 from ._elementary import expm1, log1p, turned_expm1
 from ._engines import tiles
-from ._namespace import Array, DType, Namespace, as_complex, constant, finished, is_complex, quiet
+from ._namespace import Array, DType, Namespace, constant, finished, is_complex, quiet
 from ._reductions import Axis, prepared
-from ._state import Logarithm, State
+from ._state import State
 
 
 @quiet
@@ -136,6 +136,9 @@ def _mean_of_block(
     if where is None and any(a.shape[axis] == 0 for axis in axes):
         where = xp.zeros(a.shape, dtype=xp.bool)  # what stands for no term is not to be counted
     mean, sums = _log_mean(_Mean(xp, _sums.nonempty_terms(xp, a, b, where, axes), axes))
+    # Where weights have all but cancelled, the mean is so large that its logarithm rounds too much.
+    cancelled = (xp.abs(_whole(sums.weights)) < 0.125) & ~_absent(xp, sums.weights)
+    mean = xp.where(cancelled, xp.nan, mean)
     return _engines.widened(xp, (mean, *sums.parts))
 
 
@@ -147,7 +150,7 @@ def _mean_of_means(xp: Namespace, parts: tiles.Results) -> tiles.Results:
     if weights.scale is not None:
         counts = counts * (weights.scale / _sums.highest(xp, weights.scale, (0,)))
     sums = tiles.tree(xp, parts[1:], functools.partial(_merged, xp))
-    # The mean of a block whose weights add up to 0 is unknown, and so is that of all.
+    # Where the mean of a block is unknown, so is that of all.
     counts = xp.where(xp.isnan(means), xp.ones_like(counts), counts)
     mean = _log_mean(_Mean(xp, (means, counts, None), (0,)))[0]
     return (mean[0, ...], *sums)
@@ -285,15 +288,11 @@ def _log_abs(xp: Namespace, x: Array) -> Array:
 
 
 def _complex_log_quotient(xp: Namespace, terms: State, weights: State) -> Array:
-    out, weight = _logsum.value(xp, terms), _logsum.value(xp, weights)
-    log_abs = out.log_abs - xp.where(_absent(xp, weights), 0.0, weight.log_abs)
-    if weight.sign is None:
-        return _logsum.logarithm(xp, out._replace(log_abs=log_abs))
-    back = weight.sign
-    if weight.angle is not None:
-        back = as_complex(xp, xp.real(back), -xp.imag(back))
-    phase = out.sign * back
-    return _logsum.logarithm(xp, Logarithm(log_abs, phase, _signed.angle_of(xp, phase)))
+    divisor = _whole(weights)
+    quotient = _whole(terms) / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+    peak = terms.peak - xp.where(_absent(xp, weights), 0.0, weights.peak)
+    of = _logsum.value(xp, State(peak, quotient, xp.zeros_like(terms.lead), terms.scale))
+    return _logsum.logarithm(xp, of._replace(log_abs=of.log_abs - _log_scale(xp, weights)))
 
 
 def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
