@@ -22,6 +22,7 @@ from ._namespace import (
     broadcast_mask,
     constant,
     finished,
+    flag,
     quiet,
     real_dtype,
     real_working,
@@ -118,6 +119,7 @@ def logsumexp(
     >>> print(size.round(6), sign)
     1.541325 -1.0
     """
+    keepdims, return_sign = flag("keepdims", keepdims), flag("return_sign", return_sign)
     xp, dtype, a, b, where, axes = prepared(xp, axis, a, b, where)
     if compat.is_dask_namespace(xp):
         return _log_sum_of_blocks((a, b, where), axes, keepdims, return_sign, dtype)

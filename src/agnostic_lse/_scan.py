@@ -17,6 +17,7 @@ from ._namespace import (
     arguments,
     constant,
     finished,
+    flag,
     one_axis,
     quiet,
     real_working,
@@ -83,6 +84,7 @@ def logcumsumexp(
     >>> print(logcumsumexp([0.0, 0.0, 0.0], reverse=True, include_initial=True).round(3).tolist())
     [1.099, 0.693, 0.0, -inf]
     """
+    reverse, include_initial = flag("reverse", reverse), flag("include_initial", include_initial)
     xp, dtype, (x,), _ = arguments(xp, x=x)
     x = real_working(xp, "x", x, dtype)
     if axis is None:
