@@ -13,7 +13,7 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def _once_jitted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: Any) -> Iterator[Any]:
+def pytest_pyfunc_call(pyfuncitem: Any) -> Generator[None, Any, Any]:
     """Hold cases in which both part to what this library documents."""
     parted = None
     if pyfuncitem.originalname == "test_gh22601_infinite_elements":

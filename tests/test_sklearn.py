@@ -1003,7 +1003,7 @@ class TestMixin:
         fitted = Density().fit(strict.asarray(iris.data), strict.asarray(iris.target))
         match = (
             rf"^Inputs passed to Density\.{method}\(\) must use the same namespace and the same "
-            r"device as those passed to fit\(\), but X is an? .* on .* and log_prior_ an? .* on .*: m"
+            r"device as those passed to fit\(\), but X is an? .* on .* and log_prior_ an? .* on .*"
         )
         elsewhere = strict.asarray(iris.data, device=strict.Device("device1"))
         for samples in (iris.data, pd.DataFrame(iris.data), elsewhere):

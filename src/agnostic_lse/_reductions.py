@@ -67,9 +67,9 @@ def logsumexp(
     Returns
     -------
     result : array
-        In the namespace, on the device and of the dtype of `a` and `b`; integers and booleans give
-        the namespace's default real dtype. -inf where no term is there, and nan where the sum is
-        negative and `return_sign` is false.
+        In the namespace, on the device and of the dtype of `a` and `b`, as the namespace promotes
+        both; integers and booleans alone give its default real dtype. -inf where no term is there,
+        and nan where the sum is negative and `return_sign` is false.
     sign : array
         Only with `return_sign`: +1, 0 or -1, for complex arguments a number of magnitude 1 or 0.
 
@@ -92,7 +92,10 @@ def logsumexp(
     .. math:: z_k + \log\Bigl(1 + \sum_{i \ne k} \pm e^{z_i - z_k}\Bigr),
 
     evaluated by ``log1p``, so that a sum close to 1 keeps its digits [1]_. float16 and bfloat16
-    are summed in float32. The derivative by `a` is its softmax, to every order, under JAX and
+    are summed in float32. float32 with integers is promoted to float64 by NumPy and Dask, and stays
+    float32 on PyTorch and JAX; where the namespace promotes no mixed kinds, as array-api-strict,
+    integers and booleans count as its default real dtype. NumPy's arrays beside JAX's become
+    JAX's. The derivative by `a` is its softmax, to every order, under JAX and
     PyTorch.
 
     References
