@@ -198,7 +198,7 @@ def _shared_place(xp: Namespace | None, values: Mapping[str, object]) -> tuple[N
         arrays = {
             name: array for name, array in arrays.items() if not isinstance(array, np.ndarray)
         }
-    return _shared_namespace(xp, arrays), _shared_device(arrays)
+    return shared_namespace(xp, arrays), _shared_device(arrays)
 
 
 def _knows_scalars(xp: Namespace) -> bool:
@@ -206,7 +206,8 @@ def _knows_scalars(xp: Namespace) -> bool:
     return not (compat.is_torch_namespace(xp) or compat.is_array_api_strict_namespace(xp))
 
 
-def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
+def shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
+    """Return the one namespace that all arrays come from."""
     owners = {name: compat.array_namespace(array) for name, array in arrays.items()}
     if len({id(owner) for owner in owners.values()}) > 1:
         came = " and ".join(
