@@ -264,7 +264,7 @@ class TestRegister:
             (
                 np.array([["a"]], object),
                 TypeError,
-                "the rule of GaussianNB is a ndarray of dtype object",
+                "the rule of GaussianNB is an ndarray of dtype object",
             ),
             (np.ones((2, 2), complex), TypeError, "complex"),
             (np.zeros(2), ValueError, r"^the rule of GaussianNB gave shape \(2,\), but one row"),

@@ -162,7 +162,7 @@ class TestBackends:
 
     def test_labels_found(self, library: Backend, array: Any) -> None:
         if library is Backend.DASK:
-            with pytest.raises(ValueError, match=r"^labels is None, but y_true is a Array whose"):
+            with pytest.raises(ValueError, match=r"^labels is None, but y_true is an Array whose"):
                 log_loss(array(CODES), array(LOG_PROBA))
             return
         self.check(library, log_loss(array(CODES), array(LOG_PROBA)), exact(LOG_PROBA, CODES))
@@ -305,7 +305,7 @@ class TestLabels:
         with pytest.raises(ValueError, match=match):
             log_loss([0, 1], [[-1.0, -1.0], [-1.0, -2.0]])
         match = (
-            r"^y_true has 1 distinct labels, \[0\], but log_proba has 2 columns: pass labels with "
+            r"^y_true has 1 distinct label, \[0\], but log_proba has 2 columns: pass labels with "
             r"one label for each column, and at least two\.$"
         )
         with pytest.raises(ValueError, match=match):
@@ -321,11 +321,11 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("y", "log_proba", "options", "match"),
         [
-            ([0, 0], [[0.0, -INF]] * 2, {}, "y_true has 1 distinct labels, [0], but log_proba"),
+            ([0, 0], [[0.0, -INF]] * 2, {}, "y_true has 1 distinct label, [0], but log_proba"),
             ([0, 1], [[0.0, -INF, -INF]] * 2, {}, "y_true has 2 distinct labels, [0, 1], but log_"),
             ([0, 1, 2], [-1.0] * 3, {}, "y_true has 3 distinct labels, [0, 1, 2], but log_p"),
-            ([0, 1], [-1.0] * 2, {"labels": [0]}, "labels has 1 distinct labels, [0], but log_pr"),
-            ([0], [[0.0]], {"labels": [0]}, "labels has 1 distinct labels, [0], but log_proba has"),
+            ([0, 1], [-1.0] * 2, {"labels": [0]}, "labels has 1 distinct label, [0], but log_pr"),
+            ([0], [[0.0]], {"labels": [0]}, "labels has 1 distinct label, [0], but log_proba has"),
             ([0, 5], [-1.0] * 2, {"labels": [0, 1]}, "y_true has the label 5, which is none of"),
             ([0, 5], [-1.0] * 2, {"labels": ["a", "b"]}, "y_true has the label 0, which is none"),
             ([0.0, NAN], [-1.0] * 2, {}, "y_true has the label nan, which is none of [0.0, nan]"),

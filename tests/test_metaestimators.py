@@ -294,7 +294,10 @@ class TestLogProbabilityTransformer:
             LogProbabilityTransformer(LINEAR, cv=ShuffleSplit(2)).fit_transform(X, Y)
         samples, labels = make_multilabel_classification(random_state=0, n_classes=2)
         model = LogProbabilityTransformer(MultiOutputClassifier(LINEAR))
-        with pytest.raises(ValueError, match=r"^MultiOutputClassifier has 2 outputs, but classes"):
+        with pytest.raises(
+            ValueError,
+            match=r"^MultiOutputClassifier has classes for each of 2 outputs, but those of",
+        ):
             model.fit(samples, labels)
         assert not hasattr(model, "estimator_")
 
@@ -412,11 +415,11 @@ class TestLogPoolClassifier:
         ("parameters", "sentence"),
         [
             ({"pool": "mean"}, "^pool is 'mean', but 'linear' or 'log' was expected"),
-            ({"weights": [1]}, r"^weights is \[1\], but 2 finite numbers of 0 and more"),
-            ({"weights": [0, 0]}, "not all of them 0: pass one for each classifier"),
-            ({"weights": [1, -1]}, "numbers of 0 and more were expected"),
-            ({"weights": "abc"}, "^weights is 'abc', but 2 finite numbers"),
-            ({"weights": [[1, 1]]}, "but 2 finite numbers"),
+            ({"weights": [1]}, r"^weights is \[1\], but a list of 2 finite numbers of 0 and more"),
+            ({"weights": [0, 0]}, "not all of them 0, was expected: pass one for each classifier"),
+            ({"weights": [1, -1]}, "numbers of 0 and more, not all of them 0, was expected"),
+            ({"weights": "abc"}, "^weights is 'abc', but a list of 2 finite numbers"),
+            ({"weights": [[1, 1]]}, "but a list of 2 finite numbers"),
             ({"estimators": []}, r"^estimators is \[\], in which no classifier is left"),
             ({"estimators": None}, "^estimators is None, in which no classifier is left"),
             ({"estimators": [GaussianNB()]}, "in which no classifier is left"),

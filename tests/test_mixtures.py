@@ -213,7 +213,9 @@ class TestInput:
         strict = pytest.importorskip("array_api_strict")
         if not HAS_ARRAY_API:
             pytest.skip("scikit-learn before 1.7 holds array-api-strict to an old standard")
-        match = r"^X is a Array on .*, but GaussianMixture was fitted on a ndarray on cpu: move one"
+        match = (
+            r"^X is an Array on .*, but GaussianMixture was fitted on an ndarray on cpu: move one"
+        )
         mixture = fitted("full")
         with config_context(array_api_dispatch=True), pytest.raises(ValueError, match=match):
             log_responsibilities(mixture, strict.asarray(SAMPLES))
@@ -225,11 +227,13 @@ class TestRefusals:
         with pytest.raises(NotFittedError, match=r"is not fitted yet"):
             log_responsibilities(mixture, SAMPLES)
 
-    @pytest.mark.parametrize("mixture", [KMeans(2), None, GaussianMixture], ids=repr)
-    def test_others(self, mixture: Any) -> None:
+    @pytest.mark.parametrize(
+        ("article", "mixture"), [("a", KMeans(2)), ("a", None), ("an", GaussianMixture)], ids=repr
+    )
+    def test_others(self, article: str, mixture: Any) -> None:
         match = (
-            rf"^mixture is a {type(mixture).__name__}, but a mixture of scikit-learn was expected: "
-            r"pass a fitted GaussianMixture or BayesianGaussianMixture\.$"
+            rf"^mixture is {article} {type(mixture).__name__}, but a mixture of scikit-learn was "
+            r"expected: pass a fitted GaussianMixture or BayesianGaussianMixture\.$"
         )
         with pytest.raises(TypeError, match=match):
             log_responsibilities(mixture, SAMPLES)
@@ -243,7 +247,9 @@ class TestRefusals:
         assert (log_responsibilities(plain, SAMPLES) == 0).all()
         own = type("Own", (base,), {name: lambda *_: 0.0})()
         own.__dict__ |= plain.__dict__
-        with pytest.raises(TypeError, match=rf"^mixture is a Own with {name} of its own, but prob"):
+        with pytest.raises(
+            TypeError, match=rf"^mixture is an Own with {name} of its own, but prob"
+        ):
             log_responsibilities(own, SAMPLES)
 
     @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_place(array: Any) -> None:
 
 
 def test_refusals(array: Any) -> None:
-    with pytest.raises(ValueError, match=r"^axis 1 is out of range for an array of 1 dimensions"):
+    with pytest.raises(ValueError, match=r"^axis 1 is out of range for an array of 1 dimension"):
         logcumsumexp(array([1.0]), axis=1)
     with pytest.raises(TypeError, match=r"^axis must be an integer, but \(0,\) was given\."):
         logcumsumexp(array([1.0]), axis=(0,))  # type: ignore[call-overload]  # to be refused

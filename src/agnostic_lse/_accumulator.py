@@ -27,15 +27,18 @@ from ._namespace import (
     arguments,
     broadcast,
     dtype_name,
+    flag,
     is_complex,
     namespace_name,
     quiet,
     real_dtype,
     reduced_axes,
+    shared_namespace,
     working,
 )
 from ._reductions import Axis
 from ._running import RunningSum, joined, log_mean, log_size, running_sum
+from ._wording import kind_of
 
 
 class _Held(NamedTuple):
@@ -58,6 +61,7 @@ class _Held(NamedTuple):
 
     def joined(self, other: _Held) -> _Held:
         given: dict[str, Any] = {_HELD: self.like, "what is added": other.like}
+        shared_namespace(None, given)  # what one holds is not moved, even to JAX
         xp, dtype, _, _ = arguments(None, **given)
         like = self.like if self.like.dtype == dtype else xp.astype(self.like, dtype)
         mass = other.mass if self.mass is None else self.mass
@@ -259,7 +263,7 @@ class LogSumExpAccumulator:
         """
         if not isinstance(other, LogSumExpAccumulator):
             raise TypeError(
-                f"other is a {type(other).__name__}, but a LogSumExpAccumulator was expected: add "
+                f"other is {kind_of(other)}, but a LogSumExpAccumulator was expected: add "
                 "arrays by update."
             )
         shape = other._known_shape()
@@ -306,6 +310,7 @@ class LogSumExpAccumulator:
             Only with `return_sign`: +1, 0 or -1, for complex arguments a number of magnitude 1 or
             0.
         """
+        return_sign = flag("return_sign", return_sign)
         held = self._held
         if held is None:
             nothing = np.full(self.shape, -np.inf)[()]
@@ -401,7 +406,7 @@ class LogSumExpAccumulator:
         """
         if not isinstance(data, Mapping):
             raise TypeError(
-                f"data is a {type(data).__name__}, but a dict was expected: pass what to_dict "
+                f"data is {kind_of(data)}, but a dict was expected: pass what to_dict "
                 "returned."
             )
         kept = Checkpoint(data)

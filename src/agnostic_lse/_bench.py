@@ -18,6 +18,7 @@ from ._console import progress, say, say_json
 from ._libraries import Library
 from ._namespace import Array, to_host
 from ._timing import Effort, Way, fastest
+from ._wording import counted
 
 FUNCTIONS = ("logsumexp", "log_softmax", "softmax")
 OURS = "agnostic_lse"
@@ -85,7 +86,7 @@ def run(size: int, quick: bool, number_of_threads: int | None, as_json: bool) ->
     if as_json:
         say_json({"configuration": config, "results": found, "left_out": left_out})
         return
-    threads = "1 thread" if config["threads"] == 1 else f"{config['threads']} threads"
+    threads = counted(config["threads"], "thread")
     shapes = ", ".join(map(str, arrays))
     say(f"agnostic_lse {config['agnostic_lse']} beside others, {threads}\nnormal numbers: {shapes}")
     for library in dict.fromkeys(result["library"] for result in found):

@@ -26,6 +26,7 @@ from ._accumulator import LogSumExpAccumulator
 from ._blocks import Blocks
 from ._namespace import reduced_axes
 from ._reductions import logsumexp
+from ._wording import counted
 
 # Bytes of a block, of which there are two, in the dtype that it is summed in. Kernels are worth
 # their while from 4 MiB of float64 on; from 4 to 16 MiB, all took as long.
@@ -133,8 +134,8 @@ class _Source(NamedTuple):
         if size != expected:
             what = "was cut short" if size < expected else "is longer than it should be"
             raise Problem(
-                f"{self.path} {what}, with {size} bytes where its header says {expected}: copy or "
-                "save it anew."
+                f"{self.path} {what}, with {counted(size, 'byte')} where its header says "
+                f"{expected}: copy or save it anew."
             )
 
     @property

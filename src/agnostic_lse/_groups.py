@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ._wording import counted, kind_of
+
 
 def columns_of_groups(groups: Any, n_columns: int, names: Any) -> dict[str, list[int]]:
     """Return for each output name the indices of its columns."""
@@ -46,8 +48,9 @@ def _by_label(groups: Any, n_columns: int, names: Any) -> dict[Any, list[int]]:
         )
     if len(labels) != n_columns:
         raise ValueError(
-            f"groups has {len(labels)} label(s), but X has {n_columns} feature(s): pass one label "
-            "for each column, and None for a column in no group."
+            # scikit-learn's estimator checks look for "feature(s)".
+            f"groups has {counted(len(labels), 'label')}, but X has {n_columns} feature(s): pass "
+            "one label for each column, and None for a column in no group."
         )
     columns: dict[Any, list[int]] = {}
     for index, label in enumerate(labels[_order(groups, n_columns, names)]):
@@ -70,7 +73,7 @@ def _order(labels: Any, n_columns: int, names: Any) -> list[int]:
         some = ", ".join(map(repr, index[:5])) + ", ..." * (len(index) > 5)
         has = "no column names" if names is None else "other column names"
         raise ValueError(
-            f"groups is a {type(labels).__name__} indexed by {some}, but X has {has}: index it by "
+            f"groups is {kind_of(labels)} indexed by {some}, but X has {has}: index it by "
             "the names of the columns, or pass its values alone, in the order of the columns."
         )
     return list(range(n_columns))

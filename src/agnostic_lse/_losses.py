@@ -31,6 +31,7 @@ from ._validation import (
     number_of_classes,
     widest_dtype,
 )
+from ._wording import counted, kind_of
 
 # How far from 0 the logarithm of a row's sum may be. What normalising and storing in a dtype of
 # unit roundoff u leaves is u times the sum of p |log p| <= log(n_classes): below 16 u, which is
@@ -226,8 +227,8 @@ def _membership(xp: Namespace, device: Any, y_true: Any, log_proba: Array, class
     if classes is None:
         if is_unread(y):
             raise ValueError(
-                f"labels is None, but y_true is a {type(y).__name__} whose entries are not known "
-                "yet: pass all labels."
+                f"labels is None, but y_true is {kind_of(y)} whose entries are not known yet: "
+                "pass all labels."
             )
         classes, name = _unique("y_true", to_host(y)), "y_true"
     _refuse_columns(name, classes, log_proba)
@@ -291,10 +292,12 @@ def _unique(name: str, labels: Array) -> Array:
 def _refuse_columns(name: str, classes: Array, log_proba: Array) -> None:
     n_columns = 2 if log_proba.ndim == 1 else log_proba.shape[1]
     if len(classes) < 2 or len(classes) != n_columns:
-        columns = "is one-dimensional" if log_proba.ndim == 1 else f"has {n_columns} columns"
+        columns = (
+            "is one-dimensional" if log_proba.ndim == 1 else f"has {counted(n_columns, 'column')}"
+        )
         raise ValueError(
-            f"{name} has {len(classes)} distinct labels, {_few(classes)}, but log_proba {columns}: "
-            "pass labels with one label for each column, and at least two."
+            f"{name} has {counted(len(classes), 'distinct label')}, {_few(classes)}, but log_proba "
+            f"{columns}: pass labels with one label for each column, and at least two."
         )
 
 
@@ -309,8 +312,8 @@ def _on_host(name: str, value: Any) -> Array:
     refuse_containers(name, value)
     if is_unread(value):
         raise TypeError(
-            f"{name} is a {type(value).__name__} whose entries are not known yet, but what can be "
-            "moved beside log_proba was expected: pass both from one namespace."
+            f"{name} is {kind_of(value)} whose entries are not known yet, but what can be moved "
+            "beside log_proba was expected: pass both from one namespace."
         )
     array = to_host(value)
     if array.ndim != 1:
@@ -330,8 +333,8 @@ def _refuse_length(name: str, array: Array, log_proba: Array) -> None:
         )
     if array.ndim != 1 or not (array.shape[0] == n_samples or np.isnan(array.shape[0] + n_samples)):
         raise ValueError(
-            f"{name} has shape {tuple(array.shape)}, but log_proba has {n_samples} rows: pass one "
-            "entry for each row."
+            f"{name} has shape {tuple(array.shape)}, but log_proba has "
+            f"{counted(n_samples, 'row')}: pass one entry for each row."
         )
 
 

@@ -14,6 +14,7 @@ from ._namespace import Array, Namespace, quiet
 from ._reductions import log_softmax
 from ._rows import by_blocks
 from ._validation import lies_on, widest_dtype
+from ._wording import kind_of
 
 # What decides the responsibilities of scikit-learn's own mixtures
 _DECISIVE = (
@@ -102,8 +103,8 @@ def log_responsibilities(mixture: Any, X: Any) -> Any:
     xp, means = compat.array_namespace(X), mixture.means_
     if not lies_on(xp, compat.device(X), means):
         raise ValueError(
-            f"X is a {type(X).__name__} on {compat.device(X)}, but {type(mixture).__name__} was "
-            f"fitted on a {type(means).__name__} on {compat.device(means)}: move one of them."
+            f"X is {kind_of(X)} on {compat.device(X)}, but {type(mixture).__name__} was fitted on "
+            f"{kind_of(means)} on {compat.device(means)}: move one of them."
         )
     if not xp.isdtype(X.dtype, "real floating"):
         X = xp.astype(X, widest_dtype(xp, compat.device(X)))
@@ -118,13 +119,13 @@ def _refuse_others(mixture: Any) -> Any:
             for name in _DECISIVE:
                 if getattr(type(mixture), name) is not getattr(base, name):
                     raise TypeError(
-                        f"mixture is a {type(mixture).__name__} with {name} of its own, but "
+                        f"mixture is {kind_of(mixture)} with {name} of its own, but "
                         f"probabilities as {base.__name__} calculates them were expected: pass its "
                         "joint log-densities to agnostic_lse.log_softmax."
                     )
             return weigh
     raise TypeError(
-        f"mixture is a {type(mixture).__name__}, but a mixture of scikit-learn was expected: pass "
+        f"mixture is {kind_of(mixture)}, but a mixture of scikit-learn was expected: pass "
         "a fitted GaussianMixture or BayesianGaussianMixture."
     )
 

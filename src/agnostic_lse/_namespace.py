@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import array_api_compat as compat
 import array_api_extra as xpx
 import numpy as np
+
+from ._wording import counted, kind_of, with_article
 
 # The standard defines no common base class for arrays, and no type checker knows one.
 Array: TypeAlias = Any
@@ -37,26 +39,33 @@ def arguments(
     *,
     where: object = None,
     optional: Sequence[str] = (),
+    indices: Mapping[str, object] | None = None,
     **numbers: object,
 ) -> tuple[Namespace, DType, list[Array | None], Array | None]:
     """Return the shared namespace, the result's dtype, the numbers as its arrays, and the mask.
 
     Arrays keep their namespace and device. Python numbers and lists join the arrays beside them;
-    where there are none they become NumPy arrays, as any object with ``__array__`` does. Integers
-    and booleans count as the namespace's default real dtype, and a Python number takes the dtype
-    of the arrays beside it. A mask of None stays None, and so do the numbers named optional.
+    where there are none they become NumPy arrays, as any object with ``__array__`` does. Beside
+    JAX's arrays NumPy's become JAX's. Dtypes are promoted as the namespace promotes them. Where all
+    are integers or booleans, or where it does not promote them, these count as its default real
+    dtype. A Python number takes the dtype of the arrays beside it. A mask of None stays None, and
+    so do the numbers named optional. Indices are only asked for their namespace and device;
+    `whole_numbers` returns them.
     """
     short = where is None and (xp is None or xp is np or xp is numpy_namespace())
-    if short and (plain := _plain(numbers, optional)):
+    if short and not indices and (plain := _plain(numbers, optional)):
         return plain
-    values = {**numbers, "where": where}
+    values = {**(indices or {}), **numbers, "where": where}
     for name, value in values.items():
         refuse_containers(name, value)
         if value is None and name not in ("where", *optional):
             raise TypeError(_not_numeric(name, "NoneType"))
-    arrays = {name: value for name, value in values.items() if _is_array(value)}
-    xp = _shared_namespace(xp, arrays)
-    device = _shared_device(arrays)
+    xp, device = _shared_place(xp, values)
+    if not _knows_scalars(xp):
+        numbers = {
+            name: value.item() if isinstance(value, np.number) else value
+            for name, value in numbers.items()
+        }
     mask = None if where is None else _as_array(xp, "where", where, device)
     if mask is not None and not _is_dtype(xp, mask.dtype, "bool"):
         raise TypeError(f"where has dtype {mask.dtype}, but booleans were expected: compare first.")
@@ -143,7 +152,7 @@ def refuse_containers(name: str, value: Any) -> None:
             refuse_containers(name, entry)
             if _is_array(entry) and not isinstance(entry, np.ndarray):
                 raise TypeError(
-                    f"{name} is a {type(value).__name__} of arrays ({type(entry).__name__}), which "
+                    f"{name} is {kind_of(value)} of arrays ({type(entry).__name__}), which "
                     "would become a NumPy array: stack them first."
                 )
     refuse_lazy(name, value)
@@ -180,7 +189,25 @@ def refuse_lazy(name: str, value: Any) -> None:
         )
 
 
-def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
+def _shared_place(xp: Namespace | None, values: Mapping[str, object]) -> tuple[Namespace, Any]:
+    """Return the namespace and the device of all arrays among some values."""
+    arrays = {name: value for name, value in values.items() if _is_array(value)}
+    named = str(getattr(xp, "__name__", "")).startswith("jax.")
+    if named or any(map(compat.is_jax_array, arrays.values())):
+        # As JAX's own functions do, take NumPy's arrays for constants, which lie on any device.
+        arrays = {
+            name: array for name, array in arrays.items() if not isinstance(array, np.ndarray)
+        }
+    return shared_namespace(xp, arrays), _shared_device(arrays)
+
+
+def _knows_scalars(xp: Namespace) -> bool:
+    """Tell whether scalars of NumPy have a dtype to a library; to others they are numbers."""
+    return not (compat.is_torch_namespace(xp) or compat.is_array_api_strict_namespace(xp))
+
+
+def shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespace:
+    """Return the one namespace that all arrays come from."""
     owners = {name: compat.array_namespace(array) for name, array in arrays.items()}
     if len({id(owner) for owner in owners.values()}) > 1:
         came = " and ".join(
@@ -195,7 +222,7 @@ def _shared_namespace(xp: Namespace | None, arrays: dict[str, Array]) -> Namespa
         return owner or compat.array_namespace(np.empty(0))
     if not hasattr(xp, "asarray"):
         raise TypeError(
-            f"xp is a {type(xp).__name__}, but an array namespace was expected: "
+            f"xp is {kind_of(xp)}, but an array namespace was expected: "
             "pass a module such as numpy."
         )
     # A bare module such as torch stands for its wrapper, which follows the standard.
@@ -240,30 +267,75 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
             value = np.asanyarray(value)  # which shows what kind of array it is
             refuse_containers(name, value)
         if isinstance(value, np.generic):
-            value = np.asarray(value) if compat.is_numpy_namespace(xp) else value.item()
+            value = np.asarray(value) if _knows_scalars(xp) else value.item()
         elif hasattr(value, "__array__") and not compat.is_numpy_namespace(xp):
             raise TypeError(
-                f"{name} is a {kind}, which becomes a NumPy array, beside an array from "
-                f"{namespace_name(xp)}: convert one of them explicitly."
+                f"{name} is {with_article(kind)}, which becomes a NumPy array, beside an array "
+                f"from {namespace_name(xp)}: convert one of them explicitly."
             )
         try:
             array = xp.asarray(value, dtype=dtype, device=device)
         except OverflowError as error:
-            raise TypeError(
-                f"{name} is a {kind} with an integer that is too large for {namespace_name(xp)}: "
-                "pass floating-point numbers."
-            ) from error
+            raise TypeError(_too_large(xp, name, kind)) from error
         except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(_not_numeric(name, kind)) from error
+            raise TypeError(_ragged(name, value) or _not_numeric(name, kind)) from error
     came = dtype_name(array.dtype)
     if came in _NUMERIC:
-        return array
+        return _of_library(xp, name, array)
     if came.startswith(("float", "complex", "int", "uint")):
         raise TypeError(
             f"{name} has dtype {array.dtype}, which has too few digits to calculate with: convert "
             "it to a dtype of 16 bits or more, 64 for complex numbers."
         )
     raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
+
+
+def _of_library(xp: Namespace, name: str, array: Array) -> Array:
+    """Return a numeric array in this machine's byte order, and one of NumPy as JAX's own."""
+    if not getattr(array.dtype, "isnative", True):  # NumPy's alone may be of another machine
+        array = array.astype(array.dtype.newbyteorder("="))
+    if not (isinstance(array, np.ndarray) and compat.is_jax_namespace(xp)):
+        return array
+    try:
+        converted = xp.asarray(array)  # on no device, so that it joins whatever is on one
+    except TypeError as error:
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, which JAX does not have: convert it to float64."
+        ) from error
+    # Without 64 bits JAX keeps the lower 32 of integers.
+    if array.dtype.kind in "iu" and not np.array_equal(array, array.astype(converted.dtype)):
+        raise TypeError(_too_large(xp, name, type(array).__name__))
+    return converted
+
+
+def _too_large(xp: Namespace, name: str, kind: str) -> str:
+    return (
+        f"{name} is {with_article(kind)} with an integer that is too large for "
+        f"{namespace_name(xp)}: pass floating-point numbers."
+    )
+
+
+def _ragged(name: str, value: object) -> str | None:
+    """Return what is to be said of a nested list that is no array, if it is one."""
+    if not _has_unlike_rows(value):
+        return None
+    return (
+        f"{name} is a nested {type(value).__name__}, whose rows differ in length: fill the shorter "
+        "ones with what stands for missing entries, such as -inf for exponents."
+    )
+
+
+def _has_unlike_rows(value: object) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    return any(map(_has_unlike_rows, value)) or len(set(map(_shape_of, value))) > 1
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of an array, or of a nested list whose rows are alike."""
+    if isinstance(value, list | tuple):
+        return (len(value), *(_shape_of(value[0]) if value else ()))
+    return tuple(getattr(value, "shape", ()))
 
 
 def _with_one_block_of_little(array: Array) -> Array:
@@ -282,10 +354,9 @@ def _with_one_block_of_little(array: Array) -> Array:
 def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array]) -> Array:
     """Return indices as an array in the namespace and on the device of the array beside them."""
     refuse_containers(name, value)
-    other_name, other = beside
-    given = {name: value, other_name: other} if _is_array(value) else {other_name: other}
-    _shared_namespace(None, given)
-    device = _shared_device(given)
+    _, device = _shared_place(xp, {name: value, beside[0]: beside[1]})
+    integer = default_integer(xp, device)
+    _refuse_wide(name, value, int(xp.iinfo(integer).max))
     array = _as_array(xp, name, value, device)
     if not _is_dtype(xp, array.dtype, "integral") and 0 not in array.shape:
         raise TypeError(
@@ -295,7 +366,57 @@ def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array
     if dtype_name(array.dtype) in ("int32", "int64"):
         return array
     # Narrower ones could not count the segments, and PyTorch takes no others as indices.
-    return xp.astype(array, default_integer(xp, device))
+    out = xp.astype(array, integer)
+    if dtype_name(array.dtype) in ("uint32", "uint64") and 0 not in array.shape and is_at_hand(out):
+        lowest = int(xp.min(out))
+        if lowest < 0:  # as large unsigned ones have become
+            raise ValueError(
+                _beyond(name, lowest + 2 ** xp.iinfo(array.dtype).bits, int(xp.iinfo(integer).max))
+            )
+    return out
+
+
+def _refuse_wide(name: str, value: Any, most: int) -> None:
+    """Refuse indices of NumPy, or in lists, that the dtype of indices would not hold."""
+    if _is_array(value) and not isinstance(value, np.ndarray):
+        return
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # refused elsewhere
+        return
+    if numbers.dtype.kind in "fO" and not _is_array(value):
+        numbers = np.asarray(value, dtype=object)  # as floats NumPy takes some large integers
+    if numbers.dtype.kind not in "iuO" or numbers.size == 0 or numbers.dtype.itemsize < 4:
+        return
+    if numbers.dtype == object and not all(isinstance(entry, int) for entry in numbers.flat):
+        return
+    lowest, highest = int(numbers.min()), int(numbers.max())
+    if highest > most or lowest < -most:
+        raise ValueError(_beyond(name, highest if highest > most else lowest, most))
+
+
+def _beyond(name: str, number: int, most: int) -> str:
+    return (
+        f"{name} has the number {number}, but numbers from 0 to {most} were expected: give the "
+        "numbers of segments."
+    )
+
+
+def is_at_hand(array: Array) -> bool:
+    """Return whether entries can be looked at without computing or waiting for them."""
+    if compat.is_cupy_array(array) or compat.is_dask_array(array):
+        return False
+    if compat.is_torch_array(array):
+        import torch  # loaded already, since the array is its own
+
+        transformed = torch._C._functorch.is_functorch_wrapped_tensor(array)
+        return str(array.device) == "cpu" and not transformed
+    if compat.is_jax_array(array):
+        import jax  # loaded already, since the array is its own
+
+        traced = isinstance(array, jax.core.Tracer)
+        return not traced and all(device.platform == "cpu" for device in array.devices())
+    return True
 
 
 def default_integer(xp: Namespace, device: Any) -> DType:
@@ -304,20 +425,30 @@ def default_integer(xp: Namespace, device: Any) -> DType:
 
 
 def _promoted(xp: Namespace, arrays: dict[str, Array]) -> DType:
-    """Return the dtype of a result of these arrays, integers counting as the default real one."""
-    dtypes = {name: _floating_dtype(xp, array) for name, array in arrays.items()}
+    """Return the dtype of a result of these arrays, as the library itself promotes theirs.
+
+    Integers and booleans count as its default real dtype where nothing else is there, and where the
+    library does not promote them: the standard leaves that open, and array-api-strict refuses.
+    """
+    own = {name: array.dtype for name, array in arrays.items()}
+    real = {name: _floating_dtype(xp, array) for name, array in arrays.items()}
+    if any(own[name] == dtype for name, dtype in real.items()):
+        try:
+            return xp.result_type(*own.values())
+        except (TypeError, RuntimeError):  # which one depends on the library
+            pass
     try:
-        return xp.result_type(*dtypes.values())
+        return xp.result_type(*real.values())
     except TypeError as error:
-        came = " and ".join(f"{name} has dtype {dtype}" for name, dtype in dtypes.items())
+        came = " and ".join(f"{name} has dtype {dtype}" for name, dtype in own.items())
         raise TypeError(f"{came}, which have no dtype in common: convert one of them.") from error
 
 
 def _not_numeric(name: str, came: str) -> str:
     if name == "where":
-        return f"where is a {came}, but booleans were expected: compare first."
+        return f"where is {with_article(came)}, but booleans were expected: compare first."
     return (
-        f"{name} is a {came}, but numbers were expected: pass a numeric array, "
+        f"{name} is {with_article(came)}, but numbers were expected: pass a numeric array, "
         "a number or a nested list of numbers."
     )
 
@@ -429,21 +560,20 @@ def reduced_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]
         return tuple(range(ndim))
     if type(axis) is int and -ndim <= axis < ndim:  # as most are: the rest takes a microsecond
         return (axis % ndim,)
+    listed: Any = (
+        axis if isinstance(axis, Sequence) and not isinstance(axis, str | bytes) else (axis,)
+    )
     try:
-        listed: Any = (
-            axis if isinstance(axis, Sequence) and not isinstance(axis, str | bytes) else (axis,)
-        )
         given = tuple(map(operator.index, listed))
     except TypeError:
-        traced = type(axis).__module__.partition(".")[0] == "jax"
-        hint = ": name it to jax.jit by static_argnames" if traced else ""
+        hint = f": {how}" if (how := how_to_trace(*listed)) else ""
         raise TypeError(
             f"axis must be None, an integer or a tuple of integers, but {axis!r} was given{hint}."
         ) from None
     for number in given:
         if not -ndim <= number < ndim:
             raise ValueError(
-                f"axis {number} is out of range for an array of {ndim} dimensions: "
+                f"axis {number} is out of range for an array of {counted(ndim, 'dimension')}: "
                 f"pass {_axis_range(ndim)}."
             )
     axes = tuple(number % ndim for number in given)
@@ -457,8 +587,24 @@ def one_axis(axis: int, ndim: int) -> int:
     try:
         axis = operator.index(axis)
     except TypeError:
-        raise TypeError(f"axis must be an integer, but {axis!r} was given.") from None
+        hint = f": {how}" if (how := how_to_trace(axis)) else ""
+        raise TypeError(f"axis must be an integer, but {axis!r} was given{hint}.") from None
     return reduced_axes(axis, ndim)[0]
+
+
+def flag(name: str, value: object) -> bool:
+    """Return an argument that is true or false."""
+    try:
+        return bool(value)
+    except (TypeError, ValueError, RuntimeError):  # which one depends on the library
+        hint = f": {how}" if (how := how_to_trace(value)) else ""
+        raise TypeError(f"{name} must be True or False, but {value!r} was given{hint}.") from None
+
+
+def how_to_trace(*values: object) -> str:
+    """Return what to do about values that must be known, if JAX traces any of them."""
+    traced = any(type(value).__module__.partition(".")[0] == "jax" for value in values)
+    return "name it to jax.jit by static_argnames" if traced else ""
 
 
 def _axis_range(ndim: int) -> str:
@@ -503,7 +649,7 @@ def finished(
     xp: Namespace, out: Array, dtype: DType, axes: tuple[int, ...] = (), keepdims: bool = True
 ) -> Any:
     """Return a result in its dtype and shape."""
-    if not keepdims and axes:
+    if not flag("keepdims", keepdims) and axes:
         out = xp.squeeze(out, axis=axes)
     if compat.is_dask_namespace(xp) and dtype_name(dtype) == "float16":
         # What rounds to infinity becomes it here, lest a worker warn of the cast.

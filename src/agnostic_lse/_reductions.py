@@ -21,6 +21,7 @@ from ._namespace import (
     broadcast_mask,
     constant,
     finished,
+    flag,
     quiet,
     real_dtype,
     real_working,
@@ -66,9 +67,9 @@ def logsumexp(
     Returns
     -------
     result : array
-        In the namespace, on the device and of the dtype of `a` and `b`; integers and booleans give
-        the namespace's default real dtype. -inf where no term is there, and nan where the sum is
-        negative and `return_sign` is false.
+        In the namespace, on the device and of the dtype of `a` and `b`, as the namespace promotes
+        both; integers and booleans alone give its default real dtype. -inf where no term is there,
+        and nan where the sum is negative and `return_sign` is false.
     sign : array
         Only with `return_sign`: +1, 0 or -1, for complex arguments a number of magnitude 1 or 0.
 
@@ -92,8 +93,11 @@ def logsumexp(
 
     evaluated by ``log1p``, so that a sum close to 1 keeps its digits [1]_. Neither are
     :math:`a_k` and the logarithm of its weight added before the end, nor do terms close to each
-    other lose digits where they cancel. float16 and bfloat16
-    are summed in float32. The derivative by `a` is its softmax, to every order, under JAX and
+    other lose digits where they cancel. float16 and bfloat16 are summed in float32. float32 with
+    integers is promoted to float64 by NumPy and Dask, and stays float32 on PyTorch and JAX; where
+    the namespace promotes no mixed kinds, as array-api-strict, integers and booleans count as its
+    default real dtype. NumPy's arrays beside JAX's become JAX's. The derivative by `a` is its
+    softmax, to every order, under JAX and
     PyTorch.
 
     References
@@ -120,6 +124,7 @@ def logsumexp(
     >>> print(size.round(6), sign)
     1.541325 -1.0
     """
+    keepdims, return_sign = flag("keepdims", keepdims), flag("return_sign", return_sign)
     xp, dtype, a, b, where, axes = prepared(xp, axis, a, b, where)
     if compat.is_dask_namespace(xp):
         return _log_sum_of_blocks((a, b, where), axes, keepdims, return_sign, dtype)

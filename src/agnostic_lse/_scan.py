@@ -16,6 +16,7 @@ from ._namespace import (
     arguments,
     constant,
     finished,
+    flag,
     is_complex,
     numpy_namespace,
     one_axis,
@@ -85,6 +86,7 @@ def logcumsumexp(
     >>> print(logcumsumexp([0.0, 0.0, 0.0], reverse=True, include_initial=True).round(3).tolist())
     [1.099, 0.693, 0.0, -inf]
     """
+    reverse, include_initial = flag("reverse", reverse), flag("include_initial", include_initial)
     xp, dtype, (x,), _ = arguments(xp, x=x)
     x = working(xp, x, dtype)
     if axis is None:

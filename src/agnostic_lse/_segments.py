@@ -16,12 +16,15 @@ from ._namespace import (
     arguments,
     constant,
     finished,
+    how_to_trace,
+    is_at_hand,
     one_axis,
     quiet,
     real_working,
     whole_numbers,
 )
 from ._state import State
+from ._wording import counted
 
 
 @quiet
@@ -84,7 +87,7 @@ def segment_logsumexp(
     >>> print(segment_logsumexp(x, [0, 2, 0, 2], num_segments=3).tolist())
     [4.248354255291589e-18, -inf, 1000.6931471805599]
     """
-    xp, dtype, (x,), _ = arguments(xp, x=x)
+    xp, dtype, (x,), _ = arguments(xp, indices={"segment_ids": segment_ids}, x=x)
     x = real_working(xp, "x", x, dtype)
     if x.ndim == 0:
         raise ValueError(
@@ -96,8 +99,9 @@ def segment_logsumexp(
     ids = whole_numbers(xp, "segment_ids", segment_ids, beside=("x", x))
     if tuple(ids.shape) != (x.shape[axis],):
         raise ValueError(
-            f"segment_ids has shape {tuple(ids.shape)}, but x has {x.shape[axis]} entries along "
-            f"axis {axis}: give one number for each."
+            f"segment_ids has shape {tuple(ids.shape)}, but x has "
+            f"{counted(x.shape[axis], 'entry', 'entries')} along axis {axis}: give one number for "
+            "each."
         )
     _refuse_out_of_range(xp, ids, num_segments)
     x = _with_axis_at(xp, x, axis, 0)
@@ -119,9 +123,9 @@ def _checked_count(num_segments: int) -> int:
     try:
         count = operator.index(num_segments)
     except TypeError:
+        how = how_to_trace(num_segments) or "pass the number of segments"
         raise TypeError(
-            f"num_segments is {num_segments!r}, but an integer was expected: pass the number of "
-            "segments."
+            f"num_segments is {num_segments!r}, but an integer was expected: {how}."
         ) from None
     if count < 0:
         raise ValueError(
@@ -132,7 +136,7 @@ def _checked_count(num_segments: int) -> int:
 
 
 def _refuse_out_of_range(xp: Namespace, ids: Array, num_segments: int) -> None:
-    if ids.shape[0] == 0 or not _is_at_hand(ids):
+    if ids.shape[0] == 0 or not is_at_hand(ids):
         return
     lowest, highest = int(xp.min(ids)), int(xp.max(ids))
     if lowest < 0 or highest >= num_segments:
@@ -140,23 +144,6 @@ def _refuse_out_of_range(xp: Namespace, ids: Array, num_segments: int) -> None:
             f"segment_ids has numbers from {lowest} to {highest}, but num_segments is "
             f"{num_segments}: give numbers below it, from 0."
         )
-
-
-def _is_at_hand(array: Array) -> bool:
-    """Return whether entries can be looked at without computing or waiting for them."""
-    if compat.is_cupy_array(array) or compat.is_dask_array(array):
-        return False
-    if compat.is_torch_array(array):
-        import torch  # loaded already, since the array is its own
-
-        transformed = torch._C._functorch.is_functorch_wrapped_tensor(array)
-        return str(array.device) == "cpu" and not transformed
-    if compat.is_jax_array(array):
-        import jax  # loaded already, since the array is its own
-
-        traced = isinstance(array, jax.core.Tracer)
-        return not traced and all(device.platform == "cpu" for device in array.devices())
-    return True
 
 
 def _segments(xp: Namespace, x: Array, ids: Array, num_segments: int) -> State:

@@ -20,6 +20,7 @@ from ._namespace import (
     refuse_containers,
     to_host,
 )
+from ._wording import kind_of
 
 
 def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
@@ -112,9 +113,8 @@ def refuse_other_place(estimator: Any, X: Any, method: str, kept: dict[str, Arra
         name, array = next(iter(kept.items()))
         raise ValueError(
             f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace "
-            f"and the same device as those passed to fit(), but X is a {type(X).__name__} on "
-            f"{device} and {name} a {type(array).__name__} on {compat.device(array)}: move one of "
-            "them."
+            f"and the same device as those passed to fit(), but X is {kind_of(X)} on {device} and "
+            f"{name} {kind_of(array)} on {compat.device(array)}: move one of them."
         )
 
 
@@ -126,7 +126,7 @@ def number_of_classes(estimator: Any) -> int:
         shape = ()
     if len(shape) != 1:
         raise ValueError(
-            f"{type(estimator).__name__}.classes_ is a {type(classes).__name__}, but a "
+            f"{type(estimator).__name__}.classes_ is {kind_of(classes)}, but a "
             "one-dimensional array with one label for each class was expected: set such an array, "
             "or wrap a classifier for each output in sklearn.multioutput.MultiOutputClassifier."
         )

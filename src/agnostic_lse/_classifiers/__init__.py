@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._namespace import quiet
 from .._rows import by_blocks
 from .._validation import floating
+from .._wording import kind_of
 from . import boosters, calibrated, composite, single
 from .columns import refuse_other_smoothing, smoothed
 from .rule import Function, Rule
@@ -213,7 +214,7 @@ def register_log_proba(cls: type, *, reads: Sequence[str] = ()) -> Callable[[Dec
     """
     if not isinstance(cls, type):
         raise TypeError(
-            f"cls is a {type(cls).__name__}, but a class of classifiers was expected: pass the "
+            f"cls is {kind_of(cls)}, but a class of classifiers was expected: pass the "
             "class itself, as in @register_log_proba(MyClassifier)."
         )
     if isinstance(reads, str):

@@ -11,6 +11,7 @@ from .._elementary import log1p
 from .._elementwise import log_expit
 from .._namespace import Array
 from .._reductions import log_softmax
+from .._wording import counted
 from .columns import mean, places_of, spread
 from .links import log_of, log_shares, logistic, stacked
 from .rule import Rule
@@ -29,9 +30,9 @@ def _calibrated_by_one(member: Any, X: Any, classes: Any) -> Array:
         own = _tempered(member.calibrators[0], scores, scored)
         if own.shape[1] != count:
             raise ValueError(
-                f"a member of the CalibratedClassifierCV has seen {own.shape[1]} of {count} "
-                "classes, but a temperature is that of all: use splits that leave some samples of "
-                "each."
+                f"a member of the CalibratedClassifierCV has seen {own.shape[1]} of "
+                f"{counted(count, 'class', 'classes')}, but a temperature is that of all: use "
+                "splits that leave some samples of each."
             )
         return own
     binary = count == 2

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from .._namespace import Array, quiet
 from .._reductions import log_softmax
+from .._wording import counted
 from .columns import mean, spread
 from .links import log_of
 from .rule import Rule
@@ -77,8 +78,9 @@ def _chain(ask: Ask, estimator: Any, X: Any) -> Array:
         answer = getattr(member, method)(given)
         if (answer.ndim > 1 and answer.shape[1] > 2) or len(member.classes_) > 2:
             raise ValueError(
-                f"{type(member).__name__} in the ClassifierChain has {len(member.classes_)} "
-                "classes, but labels, which are there or not, were expected: chain them, or use "
+                f"{type(member).__name__} in the ClassifierChain has "
+                f"{counted(len(member.classes_), 'class', 'classes')}, but labels, which are there "
+                "or not, were expected: chain them, or use "
                 "sklearn.multioutput.MultiOutputClassifier."
             )
         before[:, number] = answer if answer.ndim == 1 else answer[:, 1]

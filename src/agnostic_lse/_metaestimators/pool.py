@@ -20,6 +20,7 @@ from .._namespace import to_host
 from .._reductions import log_softmax
 from .._rows import by_blocks
 from .._validation import labels
+from .._wording import counted
 from .around import check, exponentials, fitted, take_over
 
 
@@ -230,8 +231,9 @@ class LogPoolClassifier(ClassifierMixin, _BaseComposition):  # type: ignore[misc
         weights = weights[[member != "drop" for _, member in pairs]]
         if not (np.all((weights >= 0) & (weights < np.inf)) and np.any(weights > 0)):
             raise ValueError(
-                f"weights is {self.weights!r}, but {len(pairs)} finite numbers of 0 and more were "
-                "expected, not all of them 0: pass one for each classifier."
+                f"weights is {self.weights!r}, but a list of "
+                f"{counted(len(pairs), 'finite number')} of 0 and more, not all of them 0, was "
+                "expected: pass one for each classifier."
             )
         weights = weights / np.max(weights)  # lest their sum overflows
         return kept, weights / np.sum(weights)

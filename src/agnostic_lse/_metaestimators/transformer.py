@@ -15,6 +15,7 @@ from .._classifiers import has_labels, log_proba
 from .._classifiers.columns import places_of, smoothed, spread
 from .._namespace import Array, to_host
 from .._rows import by_blocks
+from .._wording import counted
 from .around import AroundOne, check, fitted, take_over
 
 
@@ -152,9 +153,9 @@ class LogProbabilityTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         held_out = np.concatenate([test for _, test in splits])
         if not np.array_equal(np.sort(held_out), np.arange(count)):
             raise ValueError(
-                f"cv holds out {len(np.unique(held_out))} of {count} samples, in {len(held_out)} "
-                "places, but each exactly once was expected: pass a partition, such as "
-                "sklearn.model_selection.StratifiedKFold."
+                f"cv holds out {len(np.unique(held_out))} of {counted(count, 'sample')}, in "
+                f"{counted(len(held_out), 'place')}, but each exactly once was expected: pass a "
+                "partition, such as sklearn.model_selection.StratifiedKFold."
             )
         own = self._routed("fit", params)
         parts = [self._out_of_fold(X, y, train, test, own) for train, test in splits]
@@ -228,8 +229,9 @@ def _refuse_outputs(estimator: Any) -> None:
     """Refuse a classifier that has classes for each of several outputs."""
     if isinstance(estimator.classes_, list):
         raise ValueError(
-            f"{type(estimator).__name__} has {len(estimator.classes_)} outputs, but classes of one "
-            "were expected: make a LogProbabilityTransformer for each output."
+            f"{type(estimator).__name__} has classes for each of "
+            f"{counted(len(estimator.classes_), 'output')}, but those of one output were expected: "
+            "make a LogProbabilityTransformer for each output."
         )
 
 
