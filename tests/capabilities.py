@@ -88,6 +88,7 @@ CAPABILITIES = {
     "logexpm1": _entrywise(np.abs(NUMBERS)),
     "log_expit": _entrywise(NUMBERS),
     "logit": _entrywise(1 / (1 + np.exp(NUMBERS))),
+    "logitexp": _entrywise(-np.abs(NUMBERS)),
 }
 
 

@@ -37,6 +37,7 @@ TAKEN: dict[str, dict[str, Any]] = {
     "logcumsumexp": {"x": ROW},
     "logexpm1": {"x": ROW},
     "logit": {"p": ROW},
+    "logitexp": {"x": ROW},
     "logmatmulexp": {"a": ROW, "b": ROW},
     "logmeanexp": {"a": ROW, "b": ROW, "where": MASK},
     "logsubexp": {"x1": ROW, "x2": ROW},

@@ -34,6 +34,7 @@ from agnostic_lse import (
     logcumsumexp,
     logexpm1,
     logit,
+    logitexp,
     logmatmulexp,
     logmeanexp,
     logsubexp,
@@ -45,7 +46,7 @@ from tests.backends import Backend, to_numpy
 
 for function in (
     *(log1mexp, log1pexp, log_expit, log_softmax, logaddexp, logcumsumexp, logexpm1, logit),
-    *(logmatmulexp, logmeanexp, logsubexp, logsumexp, segment_logsumexp, softmax),
+    *(logitexp, logmatmulexp, logmeanexp, logsubexp, logsumexp, segment_logsumexp, softmax),
 ):
     lazy_xp_function(function)
 
@@ -207,6 +208,19 @@ class TestSum:
             x, ids = array(drawn, dtype), array(np.zeros(len(drawn), dtype=np.int64))
             out = segment_logsumexp(x, ids, 1)[0]
             assert_within(8 * size_of(drawn), dtype, out, logsumexp(x))
+
+    def test_signed_difference(self, library: Backend, array: Any, dtype: str) -> None:
+        """In the other order it has the other sign, and the same size."""
+
+        @for_all(library, row(dtype, 2))
+        def check(x: Any) -> None:
+            one, other = array(x[:1], dtype), array(x[1:], dtype)
+            size, sign = map(to_float, logsubexp(one, other, return_sign=True))
+            turned, back = map(to_float, logsubexp(other, one, return_sign=True))
+            np.testing.assert_array_equal(turned, size)
+            np.testing.assert_array_equal(back, -sign)
+            plain = np.where(sign < 0, NAN, size)
+            np.testing.assert_array_equal(to_float(logsubexp(one, other)), plain)
 
     def test_mean(self, library: Backend, array: Any, dtype: str) -> None:
         """The mean is the sum over the number of terms."""
@@ -407,6 +421,21 @@ class TestInverses:
             units = 2 * odds + 4 * np.maximum(np.abs(log_p) * odds, np.abs(finite))
             units += 4 * np.maximum(np.abs(finite), odds)
             assert_within(units, dtype, logit(array(p, dtype)), x)
+
+    def test_logitexp(self, library: Backend, array: Any, dtype: str) -> None:
+        """Log-odds lead back to the log-probability that they are of."""
+        values = st.one_of(
+            *(numbers(dtype, -80, -(2.0**-100)), numbers(dtype, -1, -(2.0**-20))), st.just(-INF)
+        )
+
+        @for_all(library, arrays(dtype, 7, elements=values))
+        def check(x: Any) -> None:
+            odds = logitexp(array(x, dtype))
+            finite = np.where(np.isfinite(x), x, -1).astype(float)
+            of_odds = np.where(np.isfinite(x), to_float(odds), 0)
+            # The complement is the derivative of the way back.
+            size = np.maximum(np.abs(of_odds) * -np.expm1(finite), np.abs(finite))
+            assert_within(8 * size, dtype, log_expit(odds), x)
 
     def test_log1mexp(self, library: Backend, array: Any, dtype: str) -> None:
         """The complement of the complement is the probability itself."""

@@ -1,7 +1,16 @@
 """Logarithms of sums of exponentials, on every array library."""
 
 from ._accumulator import LogSumExpAccumulator
-from ._elementwise import log1mexp, log1pexp, log_expit, logaddexp, logexpm1, logit, logsubexp
+from ._elementwise import (
+    log1mexp,
+    log1pexp,
+    log_expit,
+    logaddexp,
+    logexpm1,
+    logit,
+    logitexp,
+    logsubexp,
+)
 from ._engines.choice import kernels
 from ._engines.configuration import show_config
 from ._means import logmeanexp
@@ -21,6 +30,7 @@ __all__ = [
     "logcumsumexp",
     "logexpm1",
     "logit",
+    "logitexp",
     "logmatmulexp",
     "logmeanexp",
     "logsubexp",

@@ -283,6 +283,12 @@ def products(a: Any, b: Any) -> list[Answer]:
     return out
 
 
+def logitexp(x: Any) -> Any:
+    """Return x - log(1 - exp(x)), which cancels at -log 2."""
+    with mp.workdps(2 * DIGITS):
+        return x - log1mexp(x)
+
+
 @exactly
 def pair_sums(x1: Any, x2: Any) -> list[Answer]:
     return sums(np.stack([x1, x2], axis=1))
@@ -452,5 +458,13 @@ PROBLEMS = {
             lambda p: mp.log(p / (1 - p)) if 0 < p < 1 else mp.sign(p - 0.5) * mp.inf,
             lambda p: 1 / (p * (1 - p)),
         ),
+    ),
+    "logitexp": Problem(
+        agnostic_lse.logitexp,
+        ("x",),
+        {},
+        draw_negative,
+        below_0,
+        pointwise(logitexp, lambda x: -1 / mp.expm1(x)),
     ),
 }

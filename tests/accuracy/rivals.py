@@ -36,6 +36,7 @@ def on_numpy() -> dict[str, Function]:
         "logexpm1": lambda x: np.log(np.expm1(x)),
         "log_expit": special.log_expit,
         "logit": special.logit,
+        "logitexp": lambda x: x - np.log1p(-np.exp(x)),
     }
 
 
@@ -66,6 +67,7 @@ def on_jax() -> dict[str, Function]:
         "logexpm1": lambda x: jnp.log(jnp.expm1(x)),
         "log_expit": jax.nn.log_sigmoid,
         "logit": special.logit,
+        "logitexp": lambda x: x - jax.nn.log1mexp(-x),
     }
 
 
@@ -88,6 +90,7 @@ def on_torch() -> dict[str, Function]:
         "logexpm1": lambda x: torch.log(torch.expm1(x)),
         "log_expit": functional.logsigmoid,
         "logit": torch.logit,
+        "logitexp": lambda x: x - torch.log(-torch.expm1(x)),
     }
 
 

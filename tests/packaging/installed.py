@@ -178,6 +178,7 @@ def check_entries(lse: Any, np: Any, checks: Checks) -> None:
         ("logexpm1", above, lambda x: (x.exp() - one).ln()),
         ("log_expit", [*below, *above], lambda x: -(one + (-x).exp()).ln()),
         ("logit", [1e-300, 1e-3, 0.25, 0.75], lambda x: (x / (one - x)).ln()),
+        ("logitexp", [*below, -0.6931471805599453], lambda x: x - (one - x.exp()).ln()),
     )
     with localcontext() as context:
         context.prec = 400  # for 1 + exp(-800)
@@ -190,6 +191,8 @@ def check_entries(lse: Any, np: Any, checks: Checks) -> None:
             checks.near("logaddexp", got, (a.exp() + b.exp()).ln(), abs(y) if x else 0)
             got = lse.logsubexp(np.float64(x), np.float64(y))
             checks.near("logsubexp", got, (a.exp() - b.exp()).ln(), abs(y) if x else 0)
+            pair = lse.logsubexp(np.float64(y), np.float64(x), return_sign=True)
+            checks.true("logsubexp", pair == (got, -1))
 
 
 def check_batches(lse: Any, np: Any, checks: Checks) -> None:

@@ -13,8 +13,10 @@ from agnostic_lse import (
     log_softmax,
     logaddexp,
     logcumsumexp,
+    logitexp,
     logmatmulexp,
     logmeanexp,
+    logsubexp,
     logsumexp,
     segment_logsumexp,
     softmax,
@@ -44,9 +46,15 @@ assert_type(segment_logsumexp(doubles, [0, 1], 2), NDArray[np.float64])
 assert_type(log1mexp(-1.0), np.float64)
 assert_type(log1mexp(-1), np.float64)
 assert_type(log1mexp(np.float32(-1.0)), np.float32)
+assert_type(logitexp(singles), NDArray[np.float32])
 assert_type(logaddexp(0.0, 1), np.float64)
 assert_type(logaddexp(doubles, 1.0), NDArray[Any])
 assert_type(logaddexp(1.0, singles), NDArray[Any])
+assert_type(logsubexp(1, 0.0), np.float64)
+assert_type(logsubexp(doubles, 1.0, return_sign=False), NDArray[Any])
+assert_type(logsubexp(0.0, 1.0, return_sign=True), tuple[np.float64, np.float64])
+assert_type(logsubexp(doubles, 1.0, return_sign=True), tuple[NDArray[Any], NDArray[Any]])
+assert_type(logsubexp(1.0, [0.0, 2.0], return_sign=True), tuple[NDArray[Any], NDArray[Any]])
 assert_type(logmatmulexp(doubles, singles), Any)
 
 

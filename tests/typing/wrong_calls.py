@@ -10,6 +10,7 @@ from agnostic_lse import (
     log1mexp,
     log_softmax,
     logaddexp,
+    logsubexp,
     logsumexp,
     segment_logsumexp,
     softmax,
@@ -31,6 +32,7 @@ CALLS = (
     lambda: log_softmax(x, dim=1),  # type: ignore[call-overload]
     lambda: log1mexp(1j),  # type: ignore[call-overload]
     lambda: logaddexp(x),  # type: ignore[call-overload]
+    lambda: logsubexp(x, x, True),  # type: ignore[call-overload]
     lambda: segment_logsumexp(x, [0, 1]),  # type: ignore[call-overload]
     lambda: LogSumExpAccumulator().merge(x),  # type: ignore[arg-type]
     lambda: LogSumExpAccumulator().update(x, axes=1),  # type: ignore[call-arg]
