@@ -189,3 +189,24 @@ def test_derivatives(library: Backend) -> None:
         gradient, hessian = torch.func.grad(weighted)(x), torch.func.hessian(weighted)(x)
     np.testing.assert_allclose(to_numpy(gradient), first, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(to_numpy(hessian), second, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("odd", [2.0, 5000.0, INF, -INF, NAN])
+def test_derivatives_beside_entries_of_no_segment(odd: float) -> None:
+    xp = available(Backend.JAX).namespace()
+    import jax
+
+    ids, x = xp.asarray([0, 5, 0, -1]), xp.asarray([0.0, odd, 0.0, odd])
+    gradient = jax.jit(jax.grad(lambda x, ids: segment_logsumexp(x, ids, 1)[0]))(x, ids)
+    np.testing.assert_allclose(gradient, [0.5, 0.0, 0.5, 0.0], rtol=1e-15)
+
+
+def test_known_ids_in_a_traced_program() -> None:
+    """They are looked at where the program is traced."""
+    xp = available(Backend.JAX).namespace()
+    import jax
+
+    x, ids = xp.asarray([1.0, 2.0, 3.0]), xp.asarray([0, 2, 0])
+    close(jax.jit(lambda x: segment_logsumexp(x, ids, 3))(x), segment_logsumexp(x, ids, 3))
+    with pytest.raises(ValueError, match=r"^segment_ids has numbers from 0 to 2, but num_segments"):
+        jax.jit(lambda x: segment_logsumexp(x, ids, 2))(x)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat as compat
+import numpy as np
 
 from . import _engines, _logsum
 from ._logsum import State
@@ -99,13 +100,23 @@ def segment_logsumexp(
             f"segment_ids has shape {tuple(ids.shape)}, but x has {x.shape[axis]} entries along "
             f"axis {axis}: give one number for each."
         )
-    _refuse_out_of_range(xp, ids, num_segments)
+    within = ids.shape[0] == 0 or _is_at_hand(ids)
+    if within:
+        _refuse_out_of_range(xp, ids, num_segments)
     x = _with_axis_at(xp, x, axis, 0)
+    if not within and not compat.is_dask_namespace(xp):  # Dask has no derivatives
+        # Lest infinities, nan and large numbers of no segment reach derivatives
+        x = xp.where(_in_range(xp, ids, num_segments, x.ndim), x, -xp.inf)
     if compat.is_dask_namespace(xp):
         out = _over_blocks(xp, x, ids, num_segments)
     else:
         out = _logsum.value(xp, _segments(xp, x, ids, num_segments))[0]
     return finished(xp, _with_axis_at(xp, out, 0, axis), dtype)
+
+
+def _in_range(xp: Namespace, ids: Array, count: int, ndim: int) -> Array:
+    """Return whether each number is that of a segment, to broadcast along the first axis."""
+    return xp.reshape((ids >= 0) & (ids < count), (-1,) + (1,) * (ndim - 1))
 
 
 def _with_axis_at(xp: Namespace, x: Array, source: int, place: int) -> Array:
@@ -132,8 +143,10 @@ def _checked_count(num_segments: int) -> int:
 
 
 def _refuse_out_of_range(xp: Namespace, ids: Array, num_segments: int) -> None:
-    if ids.shape[0] == 0 or not _is_at_hand(ids):
+    if ids.shape[0] == 0:
         return
+    if compat.is_jax_array(ids):  # whose minimum is traced where a program around it is
+        xp, ids = np, np.asarray(ids)
     lowest, highest = int(xp.min(ids)), int(xp.max(ids))
     if lowest < 0 or highest >= num_segments:
         raise ValueError(
