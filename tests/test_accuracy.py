@@ -28,6 +28,7 @@ BOUND = 4
 # Not logarithms, which divide relative errors by their own size: those of the library's exponential
 # (1, or 2 by JAX's), of a sum (1), and of a quotient (1) come through undivided.
 BOUND_OF_PROBABILITIES = 5
+PROBABILITIES = ("softmax", "segment_softmax")
 
 
 @functools.cache
@@ -47,7 +48,7 @@ def test_bound(request: pytest.FixtureRequest, array: Any, problem: str, dtype: 
     for arguments, exact in drawn(problem, dtype):
         out = to_numpy(given(*map(array, arguments), function=function))
         assert out.dtype == dtype
-        bound = BOUND_OF_PROBABILITIES if problem == "softmax" else BOUND
+        bound = BOUND_OF_PROBABILITIES if problem in PROBABILITIES else BOUND
         assert max(given.errors(arguments, out, exact)) <= bound
         if problem == "softmax":
             off = max(abs(math.fsum((*row, -1))) for row in out.tolist())

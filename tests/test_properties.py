@@ -39,14 +39,17 @@ from agnostic_lse import (
     logmeanexp,
     logsubexp,
     logsumexp,
+    segment_log_softmax,
     segment_logsumexp,
+    segment_softmax,
     softmax,
 )
 from tests.backends import Backend, to_numpy
 
 for function in (
     *(log1mexp, log1pexp, log_expit, log_softmax, logaddexp, logcumsumexp, logexpm1, logit),
-    *(logitexp, logmatmulexp, logmeanexp, logsubexp, logsumexp, segment_logsumexp, softmax),
+    *(logitexp, logmatmulexp, logmeanexp, logsubexp, logsumexp, softmax),
+    *(segment_log_softmax, segment_logsumexp, segment_softmax),
 ):
     lazy_xp_function(function)
 
@@ -290,6 +293,27 @@ class TestNormalised:
             size = np.maximum(np.where(nothing, 0, np.abs(expected)), by_both)
             units = 4 * size_of(x) + 5 * size
             assert_within(units, dtype, log_softmax(array(x, dtype)), expected)
+
+    def test_of_segments(self, library: Backend, array: Any, dtype: str) -> None:
+        """Each segment has what it has alone, whatever stands in others."""
+
+        def parts(length: int) -> Strategy:
+            ids = arrays(np.int64, length, elements=st.integers(0, 2))
+            return st.tuples(row(dtype, length), ids)
+
+        @for_all(library, any_length(library, parts))
+        def check(drawn: Any) -> None:
+            x, numbers = drawn
+            given = array(x, dtype), array(numbers), 3
+            shares, logs = to_float(segment_softmax(*given)), to_float(segment_log_softmax(*given))
+            for segment in set(numbers.tolist()):
+                inside = numbers == segment
+                size = np.where(np.isfinite(x[inside]), np.abs(x[inside]), 0) + by_terms(x[inside])
+                log, share = log_softmax(x[inside]), softmax(x[inside])
+                # 4 and 5 for each side
+                finite = np.where(np.isfinite(log), np.abs(log), 0)
+                assert_within(8 * np.maximum(finite, size), dtype, logs[inside], log)
+                assert_within(10 * share * np.maximum(1, size), dtype, shares[inside], share)
 
 
 class TestMerge:

@@ -17,7 +17,7 @@ from ._means import logmeanexp
 from ._products import logmatmulexp
 from ._reductions import log_softmax, logsumexp, softmax
 from ._scan import logcumsumexp
-from ._segments import segment_logsumexp
+from ._segments import segment_log_softmax, segment_logsumexp, segment_softmax
 
 __all__ = [
     "LogSumExpAccumulator",
@@ -35,7 +35,9 @@ __all__ = [
     "logmeanexp",
     "logsubexp",
     "logsumexp",
+    "segment_log_softmax",
     "segment_logsumexp",
+    "segment_softmax",
     "show_config",
     "softmax",
 ]

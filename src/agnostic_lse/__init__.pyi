@@ -31,7 +31,9 @@ __all__ = [
     "logmeanexp",
     "logsubexp",
     "logsumexp",
+    "segment_log_softmax",
     "segment_logsumexp",
+    "segment_softmax",
     "show_config",
     "softmax",
 ]
@@ -287,6 +289,38 @@ def segment_logsumexp(
 ) -> _A: ...
 @overload
 def segment_logsumexp(
+    x: _Convertible, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> NDArray[Any]: ...
+@overload
+def segment_softmax(
+    x: NDArray[_F], segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> NDArray[_F]: ...
+@overload
+def segment_softmax(
+    x: _NumPy, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> NDArray[Any]: ...
+@overload
+def segment_softmax(
+    x: _A, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> _A: ...
+@overload
+def segment_softmax(
+    x: _Convertible, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> NDArray[Any]: ...
+@overload
+def segment_log_softmax(
+    x: NDArray[_F], segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> NDArray[_F]: ...
+@overload
+def segment_log_softmax(
+    x: _NumPy, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> NDArray[Any]: ...
+@overload
+def segment_log_softmax(
+    x: _A, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
+) -> _A: ...
+@overload
+def segment_log_softmax(
     x: _Convertible, segment_ids: _ArrayLike, num_segments: int, *, axis: int = 0, xp: Any = None
 ) -> NDArray[Any]: ...
 @overload

@@ -271,6 +271,22 @@ def segment_sums(x: Any, ids: Any) -> list[Answer]:
     return sums([x[ids == segment] for segment in range(SEGMENTS)])
 
 
+def each_segment(
+    answers: Callable[[Any], list[Answer]],
+) -> Callable[[Any, Any], list[Answer]]:
+    """Return exact answers of a function of rows for each segment, in the order of its entries."""
+
+    def in_order(x: Any, ids: Any) -> list[Answer]:
+        out: list[Answer] = [(mp.nan, mp.nan)] * len(x)
+        for segment in set(ids.tolist()):
+            (places,) = np.nonzero(ids == segment)
+            for place, answer in zip(places, answers(x[places][None]), strict=True):
+                out[place] = answer
+        return out
+
+    return in_order
+
+
 @exactly
 def products(a: Any, b: Any) -> list[Answer]:
     out = []
@@ -339,6 +355,10 @@ def one_row(x: Any, _: Any) -> Arguments:
     return (x[None],)
 
 
+def segmented(x: Any, y: Any) -> Arguments:
+    return np.concatenate([x, y]), np.arange(12) % 5
+
+
 def two_numbers(x: Any, y: Any) -> Arguments:
     return x, y
 
@@ -394,8 +414,24 @@ PROBLEMS = {
         ("x", "segment_ids"),
         {"num_segments": SEGMENTS},
         draw_segments,
-        lambda x, y: (np.concatenate([x, y]), np.arange(12) % 5),
+        segmented,
         segment_sums,
+    ),
+    "segment_softmax": Problem(
+        agnostic_lse.segment_softmax,
+        ("x", "segment_ids"),
+        {"num_segments": SEGMENTS},
+        draw_segments,
+        segmented,
+        each_segment(probabilities),
+    ),
+    "segment_log_softmax": Problem(
+        agnostic_lse.segment_log_softmax,
+        ("x", "segment_ids"),
+        {"num_segments": SEGMENTS},
+        draw_segments,
+        segmented,
+        each_segment(normalised),
     ),
     "logmatmulexp": Problem(
         agnostic_lse.logmatmulexp,

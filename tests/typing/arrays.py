@@ -18,7 +18,9 @@ from agnostic_lse import (
     logmeanexp,
     logsubexp,
     logsumexp,
+    segment_log_softmax,
     segment_logsumexp,
+    segment_softmax,
     softmax,
 )
 
@@ -43,6 +45,8 @@ assert_type(log_softmax(whole), NDArray[Any])
 assert_type(log_softmax([[0.0, 1.0], [2.0, 3.0]], axis=1), NDArray[Any])
 assert_type(logcumsumexp(singles, reverse=True), NDArray[np.float32])
 assert_type(segment_logsumexp(doubles, [0, 1], 2), NDArray[np.float64])
+assert_type(segment_softmax(doubles, [0, 1], 2), NDArray[np.float64])
+assert_type(segment_log_softmax([0.0, 1.0], [0, 1], 2), NDArray[Any])
 assert_type(log1mexp(-1.0), np.float64)
 assert_type(log1mexp(-1), np.float64)
 assert_type(log1mexp(np.float32(-1.0)), np.float32)

@@ -17,6 +17,7 @@ from agnostic_lse import (
     logsubexp,
     logsumexp,
     segment_logsumexp,
+    segment_softmax,
 )
 
 
@@ -57,3 +58,4 @@ assert_type(logsubexp(x, 0.0), StrictArray)
 assert_type(logsubexp(x, x, return_sign=True), tuple[StrictArray, StrictArray])
 assert_type(logsubexp(0.0, x, return_sign=True), tuple[StrictArray, StrictArray])
 assert_type(segment_logsumexp(x, strict.asarray([0, 1]), num_segments=2), StrictArray)
+assert_type(segment_softmax(x, strict.asarray([0, 1]), num_segments=2), StrictArray)

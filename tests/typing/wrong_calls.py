@@ -13,6 +13,7 @@ from agnostic_lse import (
     logsubexp,
     logsumexp,
     segment_logsumexp,
+    segment_softmax,
     softmax,
 )
 
@@ -34,6 +35,7 @@ CALLS = (
     lambda: logaddexp(x),  # type: ignore[call-overload]
     lambda: logsubexp(x, x, True),  # type: ignore[call-overload]
     lambda: segment_logsumexp(x, [0, 1]),  # type: ignore[call-overload]
+    lambda: segment_softmax(x, [0, 1], 2, where=x > 0),  # type: ignore[call-overload]
     lambda: LogSumExpAccumulator().merge(x),  # type: ignore[arg-type]
     lambda: LogSumExpAccumulator().update(x, axes=1),  # type: ignore[call-arg]
     lambda: kernels("none").__enter__(),  # type: ignore[arg-type]
