@@ -74,6 +74,18 @@ CAPABILITIES = {
         limits="refuses ids out of range only where it can see them without waiting, "
         "and leaves them out elsewhere",
     ),
+    "segment_softmax": Capabilities(
+        (NUMBERS, np.asarray([0, 2, 0, 1, 2, 0])),
+        {"num_segments": 3, "axis": 1},
+        limits="refuses ids out of range only where it can see them without waiting, "
+        "and gives 0 elsewhere; errs by up to 5 units of roundoff, not 4",
+    ),
+    "segment_log_softmax": Capabilities(
+        (NUMBERS, np.asarray([0, 2, 0, 1, 2, 0])),
+        {"num_segments": 3, "axis": 1},
+        limits="refuses ids out of range only where it can see them without waiting, "
+        "and gives -inf elsewhere",
+    ),
     "logmatmulexp": Capabilities(
         (NUMBERS, NUMBERS.T.copy()),
         {},
@@ -88,6 +100,7 @@ CAPABILITIES = {
     "logexpm1": _entrywise(np.abs(NUMBERS)),
     "log_expit": _entrywise(NUMBERS),
     "logit": _entrywise(1 / (1 + np.exp(NUMBERS))),
+    "logitexp": _entrywise(-np.abs(NUMBERS)),
 }
 
 

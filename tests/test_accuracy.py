@@ -28,6 +28,7 @@ BOUND = 4
 # Not logarithms, which divide relative errors by their own size: those of the library's exponential
 # (1, or 2 by JAX's), of a sum (1), and of a quotient (1) come through undivided.
 BOUND_OF_PROBABILITIES = 5
+PROBABILITIES = ("softmax", "segment_softmax")
 
 
 @functools.cache
@@ -49,7 +50,7 @@ def test_bound(
     for arguments, exact in drawn(problem, dtype):
         out, *sign = as_tuple(given(*map(array, arguments), function=function))
         assert out.real.dtype == dtype
-        bound = BOUND_OF_PROBABILITIES if problem == "softmax" else BOUND
+        bound = BOUND_OF_PROBABILITIES if problem in PROBABILITIES else BOUND
         errors = given.errors(arguments, (out, *sign), exact, library is Backend.DASK)
         worst = errors.index(max(errors))
         row = [x[worst].tolist() for x in arguments] if given.terms else None
@@ -147,6 +148,7 @@ FOUND = {
     "logexpm1": [[0.69, 0.7, 1e-30, 17.0, 104.0, 1.0]],
     "log_expit": [[-0.5, 0.45, 0.41, 17.0, -104.0, 88.0]],
     "logit": [[0.5, 0.49999, 1e-30, 1.0, 0.9999999, 0.0]],
+    "logitexp": [[-0.6931471805599453, -0.4375, -0.3, -1e-30, -17.0, 0.0]],
 }
 
 

@@ -152,7 +152,10 @@ class TestFunctions:
         for name in ("logmeanexp", "log1mexp", "softplus", "log_sigmoid", "log_softmax"):
             assert hasattr(jax.nn, name)
         places = jax.nn, jax.numpy, jax.scipy.special, jax.lax
-        for name in ("logsubexp", "logexpm1", "logmatmulexp", "segment_logsumexp"):
+        for name in (
+            *("logsubexp", "logexpm1", "logitexp", "logmatmulexp"),
+            *("segment_logsumexp", "segment_softmax", "segment_log_softmax"),
+        ):
             assert not any(hasattr(place, name) for place in places)
         x, mask = jax.numpy.asarray([0.0, 9.0]), jax.numpy.asarray([True, False])
         assert float(jax.nn.logsumexp(x, where=mask)) == 0
@@ -162,7 +165,10 @@ class TestFunctions:
         for name in ("logsumexp", "log_softmax", "logcumsumexp", "logaddexp", "logit"):
             assert hasattr(torch, name)
         places = torch, torch.special, torch.nn.functional
-        for name in ("logmeanexp", "logsubexp", "log1mexp", "logexpm1", "logmatmulexp"):
+        for name in (
+            *("logmeanexp", "logsubexp", "log1mexp", "logexpm1", "logitexp", "logmatmulexp"),
+            *("segment_softmax", "segment_log_softmax"),
+        ):
             assert not any(hasattr(place, name) for place in places)
         assert torch.logsumexp(torch.zeros(2) + 0j, 0).is_complex()
 

@@ -21,19 +21,21 @@ from agnostic_lse import (
     logaddexp,
     logexpm1,
     logit,
+    logitexp,
     logsubexp,
     logsumexp,
 )
 from tests.backends import Backend, available, make_array, to_numpy
 from tests.reference import roundoffs
 
-UNARY = (log1mexp, log1pexp, logexpm1, log_expit, logit)
+UNARY = (log1mexp, log1pexp, logexpm1, log_expit, logit, logitexp)
 BINARY = (logaddexp, logsubexp)
 for function in (*UNARY, *BINARY):
     lazy_xp_function(function)
 
 INF, NAN = math.inf, math.nan
 TINY = 4.248354255291589e-18  # log(1 + exp(-40)), and 0 where the sum is formed first
+OF_LOG_PROBABILITIES = ("log1mexp", "logitexp")  # whose arguments are at most 0
 
 
 def each(functions: Sequence[Any], indirect: bool) -> pytest.MarkDecorator:
@@ -78,6 +80,12 @@ def close(actual: Any, expected: Any, rtol: float = 1e-15) -> None:
             {-INF: NAN, -1e-300: NAN, 0.0: -INF, 1e-300: -690.7755278982137, 0.5: 0.0}
             | {0.5 - 2**-54: -(2**-52), 0.5 + 2**-53: 2**-51, 1 - 2**-53: 36.7368005696771}
             | {1.0: INF, 1 + 2**-52: NAN, INF: NAN, NAN: NAN},
+        ),
+        (
+            logitexp,
+            {-INF: -INF, -1e308: -1e308, -800.0: -800.0, -1e-300: 690.7755278982137, 0.0: INF}
+            | {-math.log(2): 4.6380936276925992e-17, math.log(0.75): math.log(3)}
+            | {1e-300: NAN, 1.0: NAN, 1000.0: NAN, INF: NAN, NAN: NAN},
         ),
     ],
     indirect=["function"],
@@ -140,6 +148,57 @@ def test_special_pairs(array: Any, function: Any, rows: list[tuple[float, float,
         close(function(array(x2), array(x1)), expected)
 
 
+# The logarithm of the difference's size, and its sign
+SIGNED = [
+    (5.0, -INF, 5.0, 1.0),
+    (INF, 5.0, INF, 1.0),
+    (INF, -INF, INF, 1.0),
+    (INF, INF, NAN, NAN),
+    (-INF, -INF, -INF, 0.0),
+    (0.0, -0.0, -INF, 0.0),
+    (1000.0, 1000.0, -INF, 0.0),
+    (NAN, INF, NAN, NAN),
+    (NAN, -INF, NAN, NAN),
+    (NAN, 0.0, NAN, NAN),
+    (NAN, NAN, NAN, NAN),
+    (0.0, -40.0, -TINY, 1.0),
+    (1e308, -1e308, 1e308, 1.0),
+    (-1000.0, -1001.0, -1000 + math.log(1 - math.exp(-1)), 1.0),
+]
+
+
+def test_signed_difference(array: Any) -> None:
+    x1, x2, sizes, signs = (np.asarray(column) for column in zip(*SIGNED, strict=True))
+    for one, other, turn in ((x1, x2, 1), (x2, x1, -1)):
+        size, sign = logsubexp(array(one), array(other), return_sign=True)
+        assert type(size) is type(sign) is type(array(one))
+        close(size, sizes)
+        np.testing.assert_array_equal(to_numpy(sign), turn * signs)
+        # Where the difference is positive, the pair says what the function itself does.
+        plain = to_numpy(logsubexp(array(one), array(other)))
+        np.testing.assert_array_equal(plain, np.where(to_numpy(sign) < 0, NAN, to_numpy(size)))
+
+
+def test_sign_has_dtype_and_shape_of_size(xp: Any, array: Any) -> None:
+    for dtype in ("float32", "float64"):
+        size, sign = logsubexp(array([[1.0], [2.0]], dtype), array([1.0], dtype), return_sign=True)
+        assert size.dtype == sign.dtype == getattr(xp, dtype)
+        assert size.shape == sign.shape == (2, 1)
+        assert compat.device(sign) == compat.device(size)
+    size, sign = logsubexp(array([1, 2]), 2, return_sign=True)
+    assert (
+        size.dtype == sign.dtype == xp.__array_namespace_info__().default_dtypes()["real floating"]
+    )
+    np.testing.assert_array_equal(to_numpy(sign), [-1, 0])
+
+
+@given(st.floats(-800, 800), st.floats(-800, 800))
+def test_signed_difference_in_either_order(x1: float, x2: float) -> None:
+    size, sign = logsubexp(x1, x2, return_sign=True)
+    assert (size, sign) == (logsubexp(max(x1, x2), min(x1, x2)), np.sign(x1 - x2))
+    assert type(size) is type(sign) is np.float64
+
+
 # Each function as mpmath has it, and its condition number times its size: x times its derivative.
 EXACT: dict[str, tuple[Any, Any]] = {
     "log1mexp": (lambda x: mp.log1p(-mp.exp(x)), lambda x: x * mp.exp(x) / mp.expm1(x)),
@@ -148,6 +207,10 @@ EXACT: dict[str, tuple[Any, Any]] = {
     "log_expit": (lambda x: -mp.log1p(mp.exp(-x)), lambda x: x / (1 + mp.exp(x))),
     # Beside its zero at 1/2 it is exact: no share of the argument's own uncertainty is taken.
     "logit": (lambda p: mp.log(p / (1 - p)), lambda p: p * 0),
+    "logitexp": (
+        lambda x: x - (mp.log1p(-mp.exp(x)) if x < -1 else mp.log(-mp.expm1(x))),
+        lambda x: x * 0,  # likewise at -log 2
+    ),
 }
 
 
@@ -161,7 +224,10 @@ def arguments_of(name: str) -> Any:
     if name == "logit":
         p = np.concatenate([rng.uniform(0, 1, 1500), 10 ** rng.uniform(-30, -1, 500)])
         return np.concatenate([p, 0.5 + rng.choice([-1, 1], 500) * 10 ** rng.uniform(-7, -1, 500)])
-    return -size if name == "log1mexp" else size
+    if name == "logitexp":
+        near = rng.choice([-1, 1], 1000) * 10 ** rng.uniform(-17, -1, 1000)
+        size = np.concatenate([size, math.log(2) * (1 + near)])
+    return -size if name in OF_LOG_PROBABILITIES else size
 
 
 @each_unary
@@ -192,6 +258,9 @@ def test_accuracy_of_pairs(array: Any, sign: int, dtype: str) -> None:
     high[near] = np.where(sign == 1, -gap[near], high[near])
     high, low = np.maximum(high, low), np.minimum(high, low)
     out = to_numpy((logaddexp if sign == 1 else logsubexp)(array(high), array(low)))
+    if sign == -1:  # and with the larger one last
+        size, _ = logsubexp(array(low), array(high), return_sign=True)
+        np.testing.assert_array_equal(to_numpy(size), out)
     with mp.workdps(60):
         for value, x1, x2 in zip(out.tolist(), high.tolist(), low.tolist(), strict=True):
             if x1 == x2 and sign == -1:
@@ -206,7 +275,7 @@ def test_accuracy_of_pairs(array: Any, sign: int, dtype: str) -> None:
 
 @given(st.floats(-700, 700))
 def test_inverse_pairs(x: float) -> None:
-    """`logexpm1` undoes `log1pexp`, and `log1mexp` itself, as far as what lies between allows."""
+    """Each undoes the other, and `log1mexp` itself, as far as what lies between allows."""
     roundoff = np.finfo(float).eps / 2
     y = log1pexp(x)
     size = abs(x) + abs(y) * (1 + math.exp(-x))  # what an error of y becomes
@@ -217,6 +286,10 @@ def test_inverse_pairs(x: float) -> None:
         assert abs(log1mexp(y) - x) <= 8 * roundoff * (
             abs(x) + abs(y) * -math.expm1(x) / math.exp(x)
         )
+    y = logitexp(x)
+    if math.isfinite(y):
+        size = abs(x) + abs(y) * -math.expm1(x)
+        assert abs(log_expit(y) - x) <= 8 * roundoff * size + np.finfo(float).tiny
 
 
 def test_complex(array: Any) -> None:
@@ -243,7 +316,7 @@ class TestDtypes:
     def test_kept(self, library: Backend, array: Any, function: Any, dtype: str) -> None:
         if dtype in ("float16", "bfloat16") and not library.knows(dtype):
             return
-        values = np.asarray([0.25, 0.75]) * (-1 if function.__name__ == "log1mexp" else 1)
+        values = np.asarray([0.25, 0.75]) * (-1 if function.__name__ in OF_LOG_PROBABILITIES else 1)
         out = function(array(values, dtype))
         assert str(out.dtype).endswith(dtype)
         expected = function(values)
@@ -324,6 +397,7 @@ POINTS = {
     "logexpm1": [1e-3, math.log(2), 0.99, 1.0, 1.01, 30.0],
     "log_expit": [-30.0, -1.0, 0.0, 1.0, 30.0],
     "logit": [1e-3, 0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9],
+    "logitexp": [-1e-3, -0.3, -0.4, -0.69, -math.log(2), -1.0, -1.1, -30.0],
 }
 
 
@@ -376,6 +450,26 @@ class TestDerivatives:
         close(grad(logsubexp, argnums=1)(x1, x2), 1 - p, rtol=1e-14)
         close(grad(grad(logsubexp))(x1, x2), p * (1 - p), rtol=1e-13)
 
+    def test_signed_difference(self, library: Backend) -> None:
+        grad, vmap, xp = transforms(library)
+        x1, x2 = (make_array(library, xp, x) for x in ([1.0, 0.25, -INF], [0.25, 1.0, 2.0]))
+
+        def size(x1: Any, x2: Any) -> Any:
+            return logsubexp(x1, x2, return_sign=True)[0]
+
+        def sign(x1: Any, x2: Any) -> Any:
+            return logsubexp(x1, x2, return_sign=True)[1]
+
+        p = 1 / -math.expm1(-0.75)
+        close(vmap(grad(size))(x1, x2), [p, 1 - p, 0.0], rtol=1e-14)
+        close(vmap(grad(size, argnums=1))(x1, x2), [1 - p, p, 1.0], rtol=1e-14)
+        close(vmap(grad(grad(size)))(x1, x2), [p * (1 - p)] * 2 + [0.0], rtol=1e-13)
+        close(vmap(sign)(x1, x2), [1.0, -1.0, -1.0])
+        for argument in (0, 1):
+            close(vmap(grad(sign, argnums=argument))(x1, x2), [0.0] * 3)
+            nothing = make_array(library, xp, -INF)
+            close(grad(size, argnums=argument)(nothing, nothing), 0.0)
+
     @each_plain_binary
     def test_absent_terms(self, library: Backend, function: Any) -> None:
         grad, _, xp = transforms(library)
@@ -390,7 +484,10 @@ class TestDerivatives:
         """What derivatives tend to."""
         grad, _, xp = transforms(library)
         infinite, zero = (make_array(library, xp, x) for x in (INF, 0.0))
-        for unary, point in ((log1pexp, infinite), (logexpm1, infinite), (log_expit, -infinite)):
+        for unary, point in (
+            *((log1pexp, infinite), (logexpm1, infinite)),
+            *((log_expit, -infinite), (logitexp, -infinite)),
+        ):
             close(grad(unary)(point), 1.0)
             close(grad(grad(unary))(point), 0.0)
         for binary in (logaddexp, logsubexp):
@@ -404,7 +501,7 @@ class TestDerivatives:
         """Finite wherever the value is."""
         grad, _, xp = transforms(library)
         point = make_array(library, xp, x)
-        for function in (log1mexp, log1pexp, logexpm1, log_expit):
+        for function in (log1mexp, log1pexp, logexpm1, log_expit, logitexp):
             if math.isfinite(float(function(x))):
                 assert math.isfinite(float(to_numpy(grad(function)(point))))
                 assert math.isfinite(float(to_numpy(grad(grad(function))(point))))

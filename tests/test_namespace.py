@@ -37,11 +37,14 @@ TAKEN: dict[str, dict[str, Any]] = {
     "logcumsumexp": {"x": ROW},
     "logexpm1": {"x": ROW},
     "logit": {"p": ROW},
+    "logitexp": {"x": ROW},
     "logmatmulexp": {"a": ROW, "b": ROW},
     "logmeanexp": {"a": ROW, "b": ROW, "where": MASK},
     "logsubexp": {"x1": ROW, "x2": ROW},
     "logsumexp": {"a": ROW, "b": ROW, "where": MASK},
+    "segment_log_softmax": {"x": ROW, "segment_ids": [0, 0], "num_segments": 1},
     "segment_logsumexp": {"x": ROW, "segment_ids": [0, 0], "num_segments": 1},
+    "segment_softmax": {"x": ROW, "segment_ids": [0, 0], "num_segments": 1},
     "softmax": {"x": ROW, "where": MASK},
 }
 FIRST = {function: next(iter(arguments)) for function, arguments in TAKEN.items()}
@@ -57,7 +60,8 @@ REAL = [name for name in TAKEN if name not in ("logaddexp", "logmeanexp", "logsu
 PAIRS = [(function, name) for function, name in NUMBERS if name != FIRST[function]]
 
 REDUCE = ["logsumexp", "logmeanexp", "softmax", "log_softmax"]
-ALONG_ONE = ["logcumsumexp", "segment_logsumexp"]
+OF_SEGMENTS = ["segment_logsumexp", "segment_softmax", "segment_log_softmax"]
+ALONG_ONE = ["logcumsumexp", *OF_SEGMENTS]
 
 each_function = pytest.mark.parametrize("function", TAKEN)
 each_array = pytest.mark.parametrize(("function", "name"), ARRAYS)
@@ -843,11 +847,12 @@ class TestRefusedByOneFunction:
         ],
         ids=str,
     )
+    @pytest.mark.parametrize("function", OF_SEGMENTS)
     def test_segment_ids(
-        self, ids: list[Any], error: type[Exception], came: str, advice: str
+        self, function: str, ids: list[Any], error: type[Exception], came: str, advice: str
     ) -> None:
         with refused(error, f"segment_ids has {came}: give {advice}"):
-            call("segment_logsumexp", segment_ids=ids)
+            call(function, segment_ids=ids)
 
     @pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**63 + 5])
     def test_large_segment_ids(self, library: Backend, array: Array, number: int) -> None:
@@ -864,14 +869,15 @@ class TestRefusedByOneFunction:
         with pytest.raises(ValueError, match=rf"^segment_ids has the number {-(10**30)}, but"):
             call("segment_logsumexp", x=array(ROW), segment_ids=[0, -(10**30)])
 
+    @pytest.mark.parametrize("function", OF_SEGMENTS)
     @pytest.mark.parametrize("dtype", ["bool", "float64", "complex128"])
-    def test_dtype_of_segment_ids(self, array: Array, dtype: str) -> None:
+    def test_dtype_of_segment_ids(self, array: Array, function: str, dtype: str) -> None:
         sentence = (
             rf"segment_ids has dtype \S*{dtype}, but integers were expected: convert it to an "
             "integer dtype"
         )
         with refused(TypeError, sentence):
-            call("segment_logsumexp", x=array(ROW), segment_ids=array([0, 0], dtype))
+            call(function, x=array(ROW), segment_ids=array([0, 0], dtype))
 
     @pytest.mark.parametrize(
         ("count", "error", "expected"),
@@ -883,12 +889,15 @@ class TestRefusedByOneFunction:
         ],
         ids=str,
     )
-    def test_num_segments(self, count: Any, error: type[Exception], expected: str) -> None:
+    @pytest.mark.parametrize("function", OF_SEGMENTS)
+    def test_num_segments(
+        self, function: str, count: Any, error: type[Exception], expected: str
+    ) -> None:
         sentence = (
             f"num_segments is {count!r}, but {expected} was expected: pass the number of segments"
         )
         with refused(error, sentence):
-            call("segment_logsumexp", num_segments=count)
+            call(function, num_segments=count)
 
     @pytest.mark.parametrize("name", ["a", "b"])
     def test_matrix_of_no_axes(self, array: Array, name: str) -> None:

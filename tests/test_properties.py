@@ -34,11 +34,14 @@ from agnostic_lse import (
     logcumsumexp,
     logexpm1,
     logit,
+    logitexp,
     logmatmulexp,
     logmeanexp,
     logsubexp,
     logsumexp,
+    segment_log_softmax,
     segment_logsumexp,
+    segment_softmax,
     softmax,
 )
 from agnostic_lse._state import State
@@ -46,7 +49,8 @@ from tests.backends import Backend, to_numpy
 
 for function in (
     *(log1mexp, log1pexp, log_expit, log_softmax, logaddexp, logcumsumexp, logexpm1, logit),
-    *(logmatmulexp, logmeanexp, logsubexp, logsumexp, segment_logsumexp, softmax),
+    *(logitexp, logmatmulexp, logmeanexp, logsubexp, logsumexp, softmax),
+    *(segment_log_softmax, segment_logsumexp, segment_softmax),
 ):
     lazy_xp_function(function)
 
@@ -209,6 +213,19 @@ class TestSum:
             out = segment_logsumexp(x, ids, 1)[0]
             assert_within(8 * size_of(drawn), dtype, out, logsumexp(x))
 
+    def test_signed_difference(self, library: Backend, array: Any, dtype: str) -> None:
+        """In the other order it has the other sign, and the same size."""
+
+        @for_all(library, row(dtype, 2))
+        def check(x: Any) -> None:
+            one, other = array(x[:1], dtype), array(x[1:], dtype)
+            size, sign = map(to_float, logsubexp(one, other, return_sign=True))
+            turned, back = map(to_float, logsubexp(other, one, return_sign=True))
+            np.testing.assert_array_equal(turned, size)
+            np.testing.assert_array_equal(back, -sign)
+            plain = np.where(sign < 0, NAN, size)
+            np.testing.assert_array_equal(to_float(logsubexp(one, other)), plain)
+
     def test_mean(self, library: Backend, array: Any, dtype: str) -> None:
         """The mean is the sum over the number of terms."""
 
@@ -277,6 +294,27 @@ class TestNormalised:
             size = np.maximum(np.where(nothing, 0, np.abs(expected)), by_both)
             units = 4 * size_of(x) + 5 * size
             assert_within(units, dtype, log_softmax(array(x, dtype)), expected)
+
+    def test_of_segments(self, library: Backend, array: Any, dtype: str) -> None:
+        """Each segment has what it has alone, whatever stands in others."""
+
+        def parts(length: int) -> Strategy:
+            ids = arrays(np.int64, length, elements=st.integers(0, 2))
+            return st.tuples(row(dtype, length), ids)
+
+        @for_all(library, any_length(library, parts))
+        def check(drawn: Any) -> None:
+            x, numbers = drawn
+            given = array(x, dtype), array(numbers), 3
+            shares, logs = to_float(segment_softmax(*given)), to_float(segment_log_softmax(*given))
+            for segment in set(numbers.tolist()):
+                inside = numbers == segment
+                size = np.where(np.isfinite(x[inside]), np.abs(x[inside]), 0) + by_terms(x[inside])
+                log, share = log_softmax(x[inside]), softmax(x[inside])
+                # 4 and 5 for each side
+                finite = np.where(np.isfinite(log), np.abs(log), 0)
+                assert_within(8 * np.maximum(finite, size), dtype, logs[inside], log)
+                assert_within(10 * share * np.maximum(1, size), dtype, shares[inside], share)
 
 
 class TestMerge:
@@ -408,6 +446,21 @@ class TestInverses:
             units = 2 * odds + 4 * np.maximum(np.abs(log_p) * odds, np.abs(finite))
             units += 4 * np.maximum(np.abs(finite), odds)
             assert_within(units, dtype, logit(array(p, dtype)), x)
+
+    def test_logitexp(self, library: Backend, array: Any, dtype: str) -> None:
+        """Log-odds lead back to the log-probability that they are of."""
+        values = st.one_of(
+            *(numbers(dtype, -80, -(2.0**-100)), numbers(dtype, -1, -(2.0**-20))), st.just(-INF)
+        )
+
+        @for_all(library, arrays(dtype, 7, elements=values))
+        def check(x: Any) -> None:
+            odds = logitexp(array(x, dtype))
+            finite = np.where(np.isfinite(x), x, -1).astype(float)
+            of_odds = np.where(np.isfinite(x), to_float(odds), 0)
+            # The complement is the derivative of the way back.
+            size = np.maximum(np.abs(of_odds) * -np.expm1(finite), np.abs(finite))
+            assert_within(8 * size, dtype, log_expit(odds), x)
 
     def test_log1mexp(self, library: Backend, array: Any, dtype: str) -> None:
         """The complement of the complement is the probability itself."""

@@ -406,8 +406,7 @@ class LogSumExpAccumulator:
         """
         if not isinstance(data, Mapping):
             raise TypeError(
-                f"data is {kind_of(data)}, but a dict was expected: pass what to_dict "
-                "returned."
+                f"data is {kind_of(data)}, but a dict was expected: pass what to_dict returned."
             )
         kept = Checkpoint(data)
         out = cls(kept.shape if data["shape_was_given"] else None)

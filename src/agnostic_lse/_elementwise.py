@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import array_api_compat as compat
+import numpy as np
 
 from . import _engines, _logsum
 from ._elementary import expm1, log1p
@@ -30,10 +31,12 @@ from ._namespace import (
     is_complex,
     quiet,
     real_working,
+    settled,
     working,
 )
 
 _LOG_2 = math.log(2)
+_LOG_2_LACKS = 2.3190468138462996e-17  # what that float64 lacks of log 2
 
 
 @quiet
@@ -104,22 +107,27 @@ def _unless_absent(xp: Namespace, x: Array) -> Array:
 
 
 @quiet
-def logsubexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
+def logsubexp(x1: Any, x2: Any, *, return_sign: bool = False, xp: Namespace | None = None) -> Any:
     r"""Logarithm of a difference of two exponentials, ``log(exp(x1) - exp(x2))``.
 
     Parameters
     ----------
     x1, x2 : array_like
         Real exponents, broadcast against each other.
+    return_sign : bool, default False
+        Return the logarithm of the difference's magnitude and its sign as a pair.
     xp : namespace, optional
         Array namespace of the arguments, where it is known.
 
     Returns
     -------
-    array
+    result : array
         In the namespace, on the device and of the dtype of `x1` and `x2`; integers and booleans
-        give the namespace's default real dtype. -inf where ``x1 == x2``, nan where ``x1 < x2`` and
-        where both are +inf.
+        give the namespace's default real dtype. -inf where ``x1 == x2``, nan where both are +inf
+        and, unless `return_sign` is true, where ``x1 < x2``.
+    sign : array
+        Only with `return_sign`: +1 where ``x1 > x2``, -1 where ``x1 < x2``, 0 where they are equal
+        and nan where the difference has no value.
 
     Raises
     ------
@@ -138,6 +146,8 @@ def logsubexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
     -----
     .. math:: x_1 + \log\bigl(1 - e^{x_2 - x_1}\bigr)
 
+    With `return_sign`, the larger of both exponents takes the place of :math:`x_1`.
+
     Examples
     --------
     >>> from agnostic_lse import logsubexp
@@ -145,15 +155,37 @@ def logsubexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
     -1000.4586751453871
     >>> print(logsubexp(0.0, -40.0))
     -4.248354255291589e-18
+
+    The difference may be negative:
+
+    >>> size, sign = logsubexp([3.0, 1.0, 2.0], [1.0, 3.0, 2.0], return_sign=True)
+    >>> print(size.round(6), sign)
+    [2.854587 2.854587     -inf] [ 1. -1.  0.]
     """
     xp, dtype, (x1, x2), _ = arguments(xp, x1=x1, x2=x2)
-    return _entrywise(xp, dtype, _logsubexp, x1=x1, x2=x2)
+    if not return_sign:
+        return _entrywise(xp, dtype, _logsubexp, x1=x1, x2=x2)
+    return (
+        _entrywise(xp, dtype, _log_of_distance, x1=x1, x2=x2),
+        _entrywise(xp, dtype, _sign_of_difference, x1=x1, x2=x2),
+    )
 
 
 def _logsubexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     absent = x2 == -xp.inf
     gap = xp.where(absent, -xp.inf, x2 - xp.where(absent, 0.0, x1))
     return _unless_absent(xp, x1) + _log1mexp(xp, gap)
+
+
+def _log_of_distance(xp: Namespace, x1: Array, x2: Array) -> Array:
+    swap = x2 > x1
+    return _logsubexp(xp, xp.where(swap, x2, x1), xp.where(swap, x1, x2))
+
+
+def _sign_of_difference(xp: Namespace, x1: Array, x2: Array) -> Array:
+    sign = xp.astype(x1 > x2, x1.dtype) - xp.astype(x1 < x2, x1.dtype)
+    unknown = xp.isnan(x1) | xp.isnan(x2) | ((x1 == xp.inf) & (x2 == xp.inf))
+    return xp.where(unknown, xp.nan, sign)
 
 
 @quiet
@@ -345,6 +377,7 @@ def log_expit(x: Any, *, xp: Namespace | None = None) -> Any:
 
     See Also
     --------
+    logitexp : Its inverse.
     logit : The inverse of the logistic function.
     log1pexp : The same with both signs turned.
 
@@ -393,6 +426,7 @@ def logit(p: Any, *, xp: Namespace | None = None) -> Any:
 
     See Also
     --------
+    logitexp : The same from the logarithm of a probability.
     log_expit : The logarithm of the inverse.
 
     Notes
@@ -402,8 +436,8 @@ def logit(p: Any, *, xp: Namespace | None = None) -> Any:
        \quad\text{from 1/4 to 3/4 and}\quad
        \log\Bigl(\frac{p}{1 - p}\Bigr) \quad\text{outside.}
 
-    A probability close to 1 has few digits left. Where its logarithm is at hand, take
-    ``log_p - log1mexp(log_p)`` instead.
+    A probability close to 1 has few digits left. Where its logarithm is at hand, take `logitexp`
+    instead.
 
     Examples
     --------
@@ -421,6 +455,76 @@ def _logit(xp: Namespace, p: Array) -> Array:
     near = (p > 0.25) & (p < 0.75)
     inner, outer = xp.where(near, p, 0.5), xp.where(near, 0.5, p)
     return xp.where(near, log1p(xp, (2 * inner - 1) / (1 - inner)), xp.log(outer / (1 - outer)))
+
+
+@quiet
+def logitexp(x: Any, *, xp: Namespace | None = None) -> Any:
+    r"""Logarithm of the odds of a probability kept as a logarithm, ``x - log(1 - exp(x))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Logarithms of probabilities, at most 0.
+    xp : namespace, optional
+        Array namespace of the argument, where it is known.
+
+    Returns
+    -------
+    array
+        Of the shape of `x`, in its namespace, on its device and of its dtype; integers and
+        booleans give the namespace's default real dtype. -inf where `x` is -inf, +inf where it is
+        0, and nan above.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, is sparse or masked.
+
+    See Also
+    --------
+    log_expit : Its inverse.
+    logit : The same from the probability itself.
+    log1mexp : The logarithm of the complement.
+
+    Notes
+    -----
+    With :math:`d = x + \log 2`,
+
+    .. math::
+       d - \operatorname{log1p}(-\operatorname{expm1}(d)) \quad\text{for}\quad |d| < \tfrac12 \log 2
+       \quad\text{and}\quad x - \log(1 - e^x) \quad\text{elsewhere.}
+
+    The first form keeps all digits beside the zero at :math:`-\log 2`, where the odds are even.
+
+    Examples
+    --------
+    >>> from agnostic_lse import logitexp
+    >>> print(logitexp([-1000.0, -1e-20, 0.0]).tolist())
+    [-1000.0, 46.051701859880914, inf]
+    """
+    xp, dtype, (x,), _ = arguments(xp, x=x)
+    return _entrywise(xp, dtype, _logitexp, x=x)
+
+
+def _logitexp(xp: Namespace, x: Array) -> Array:
+    # Beside the zero at -log 2, x and log(1 - exp(x)) are rounded at 0.7 and cancel. With log 2
+    # added to both, x becomes d = x + log 2 and 1 - exp(x) becomes 2 - exp(d) = 1 - expm1(d). Both
+    # parts of d - log1p(-expm1(d)) have the sign of d, so that they lose nothing. x and the nearest
+    # number to log 2 add without rounding within a factor of 2, by Sterbenz' lemma, and what the
+    # latter lacks of log 2 follows. Outside of half of log 2 from the zero, the result is larger
+    # than 0.88, or x is, so that its parts may be rounded.
+    nearest = float(np.float32(_LOG_2)) if x.dtype == xp.float32 else _LOG_2
+    lacking = (_LOG_2 - nearest) + _LOG_2_LACKS
+    near, above = xp.abs(x + _LOG_2) < _LOG_2 / 2, x >= -_LOG_2 / 2
+    below = ~(near | above)  # nan, too
+    shifted = settled(xp.where(near, x, -nearest) + nearest) + lacking
+    minus = -expm1(xp, xp.where(near, shifted, xp.where(above, x, -1.0)))
+    of_complement = xp.where(
+        above,
+        xp.log(xp.where(above, minus, 1.0)),
+        log1p(xp, xp.where(near, minus, -xp.exp(xp.where(below, x, -1.0)))),
+    )
+    return xp.where(near, shifted, x) - of_complement
 
 
 def _entrywise(

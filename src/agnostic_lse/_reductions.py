@@ -223,10 +223,11 @@ def softmax(x: Any, axis: Axis = None, *, where: Any = None, xp: Namespace | Non
     if 0 in x.shape:
         return finished(xp, x, dtype)
 
-    return finished(xp, _engines.normalised(xp, x, axes, False, _probabilities), dtype)
+    return finished(xp, _engines.normalised(xp, x, axes, False, probabilities), dtype)
 
 
-def _probabilities(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
+def probabilities(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
+    """Return exponentials divided by the sum of a state, which broadcasts against them."""
     peak = _sums.highest(xp, x, axes) if state is None else state.peak
     scaled = _scaled(xp, x, peak)
     whole = 1 + (_logsum.rest_of(xp, peak, scaled, axes) if state is None else state.rest)
@@ -300,10 +301,11 @@ def log_softmax(
     if 0 in x.shape:
         return finished(xp, x, dtype)
 
-    return finished(xp, _engines.normalised(xp, x, axes, True, _logarithms), dtype)
+    return finished(xp, _engines.normalised(xp, x, axes, True, logarithms), dtype)
 
 
-def _logarithms(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
+def logarithms(xp: Namespace, x: Array, state: State | None, axes: tuple[int, ...]) -> Array:
+    """Return exponents minus the logarithm of the sum of a state, which broadcasts against them."""
     state = _logsum.lift(xp, x, axes) if state is None else state
     peak, log_whole = state.peak, log1p(xp, state.rest)
     infinite = xp.where(x == xp.inf, -log_whole, -xp.inf)

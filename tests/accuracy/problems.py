@@ -287,6 +287,22 @@ def segment_sums(x: Any, ids: Any) -> Sequence[Answer]:
     return sums([x[ids == segment] for segment in range(SEGMENTS)])
 
 
+def each_segment(
+    answers: Callable[..., Sequence[Answer]],
+) -> Callable[[Any, Any], list[Answer]]:
+    """Return exact answers of a function of rows for each segment, in the order of its entries."""
+
+    def in_order(x: Any, ids: Any) -> list[Answer]:
+        out: list[Answer] = [(mp.nan, mp.nan)] * len(x)
+        for segment in set(ids.tolist()):
+            (places,) = np.nonzero(ids == segment)
+            for place, answer in zip(places, answers(x[places][None]), strict=True):
+                out[place] = answer
+        return out
+
+    return in_order
+
+
 @exactly
 def products(a: Any, b: Any) -> Sequence[Answer]:
     out = []
@@ -297,6 +313,12 @@ def products(a: Any, b: Any) -> Sequence[Answer]:
             by_terms = mp.fsum(mp.exp(x + y - whole.log) * (abs(x) + abs(y)) for x, y in pairs)
             out.append((whole.log, max(abs(whole.log), by_terms)))
     return out
+
+
+def logitexp(x: Any) -> Any:
+    """Return x - log(1 - exp(x)), which cancels at -log 2."""
+    with mp.workdps(2 * DIGITS):
+        return x - log1mexp(x)
 
 
 @exactly
@@ -351,6 +373,10 @@ def one_row(x: Any, _: Any) -> Arguments:
 
 def one_row_turned(x: Any, y: Any) -> Arguments:
     return ((x + 1j * np.remainder(y, 4))[None].astype(np.result_type(x, np.complex64)),)
+
+
+def segmented(x: Any, y: Any) -> Arguments:
+    return np.concatenate([x, y]), np.arange(12) % 5
 
 
 def two_numbers(x: Any, y: Any) -> Arguments:
@@ -419,8 +445,24 @@ PROBLEMS = {
         ("x", "segment_ids"),
         {"num_segments": SEGMENTS},
         draw_segments,
-        lambda x, y: (np.concatenate([x, y]), np.arange(12) % 5),
+        segmented,
         segment_sums,
+    ),
+    "segment_softmax": Problem(
+        agnostic_lse.segment_softmax,
+        ("x", "segment_ids"),
+        {"num_segments": SEGMENTS},
+        draw_segments,
+        segmented,
+        each_segment(probabilities),
+    ),
+    "segment_log_softmax": Problem(
+        agnostic_lse.segment_log_softmax,
+        ("x", "segment_ids"),
+        {"num_segments": SEGMENTS},
+        draw_segments,
+        segmented,
+        each_segment(normalised),
     ),
     "logmatmulexp": Problem(
         agnostic_lse.logmatmulexp,
@@ -483,5 +525,13 @@ PROBLEMS = {
             lambda p: mp.log(p / (1 - p)) if 0 < p < 1 else mp.sign(p - 0.5) * mp.inf,
             lambda p: 1 / (p * (1 - p)),
         ),
+    ),
+    "logitexp": Problem(
+        agnostic_lse.logitexp,
+        ("x",),
+        {},
+        draw_negative,
+        below_0,
+        pointwise(logitexp, lambda x: -1 / mp.expm1(x)),
     ),
 }

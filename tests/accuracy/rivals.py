@@ -54,6 +54,7 @@ def on_numpy() -> dict[str, Function]:
         "logexpm1": lambda x: np.log(np.expm1(x)),
         "log_expit": special.log_expit,
         "logit": special.logit,
+        "logitexp": lambda x: x - np.log1p(-np.exp(x)),
     }
 
 
@@ -62,10 +63,14 @@ def on_jax() -> dict[str, Function]:
     jax = importlib.import_module("jax")
     jnp, special = jax.numpy, importlib.import_module("jax.scipy.special")
 
-    def segments(x: Any, ids: Any) -> Any:
-        peak = jax.ops.segment_max(x, ids, SEGMENTS)
-        whole = jax.ops.segment_sum(jnp.exp(x - peak[ids]), ids, SEGMENTS)
-        return peak + jnp.log(whole)
+    def peaks(x: Any, ids: Any) -> Any:
+        return jax.ops.segment_max(x, ids, SEGMENTS)
+
+    def relative(x: Any, ids: Any) -> Any:
+        return x - peaks(x, ids)[ids]
+
+    def wholes(x: Any, ids: Any) -> Any:
+        return jax.ops.segment_sum(jnp.exp(relative(x, ids)), ids, SEGMENTS)
 
     return {
         "logsumexp": lambda x: special.logsumexp(x, axis=1),
@@ -75,7 +80,9 @@ def on_jax() -> dict[str, Function]:
         "softmax": lambda x: jax.nn.softmax(x, axis=1),
         "log_softmax": lambda x: jax.nn.log_softmax(x, axis=1),
         "logcumsumexp": lambda x: jax.lax.cumlogsumexp(x, axis=1),
-        "segment_logsumexp": segments,
+        "segment_logsumexp": lambda x, ids: peaks(x, ids) + jnp.log(wholes(x, ids)),
+        "segment_softmax": lambda x, ids: jnp.exp(relative(x, ids)) / wholes(x, ids)[ids],
+        "segment_log_softmax": lambda x, ids: relative(x, ids) - jnp.log(wholes(x, ids))[ids],
         "logmatmulexp": lambda a, b: special.logsumexp(a[:, :, None] + b, axis=1),
         "logaddexp": jnp.logaddexp,
         "logsubexp": lambda x1, x2: x1 + jax.nn.log1mexp(x1 - x2),
@@ -84,6 +91,7 @@ def on_jax() -> dict[str, Function]:
         "logexpm1": lambda x: jnp.log(jnp.expm1(x)),
         "log_expit": jax.nn.log_sigmoid,
         "logit": special.logit,
+        "logitexp": lambda x: x - jax.nn.log1mexp(-x),
     }
 
 
@@ -107,6 +115,7 @@ def on_torch() -> dict[str, Function]:
         "logexpm1": lambda x: torch.log(torch.expm1(x)),
         "log_expit": functional.logsigmoid,
         "logit": torch.logit,
+        "logitexp": lambda x: x - torch.log(-torch.expm1(x)),
     }
 
 

@@ -149,7 +149,13 @@ def check_sums(lse: Any, np: Any, checks: Checks) -> None:
         checks.near("logsumexp", lse.logsumexp(x, where=x < 0), *exact_sum(x[x < 0]))
         ids = np.asarray([0, 1, 0, 1])
         parts = lse.segment_logsumexp(x, ids, 2)
-        checks.near("segment_logsumexp", parts[1, 3], *exact_sum(x[1::2, 3]))
+        value, scale = exact_sum(x[1::2, 3])
+        checks.near("segment_logsumexp", parts[1, 3], value, scale)
+        share = Decimal(float(x[1, 3])) - value
+        scale += abs(float(x[1, 3]))
+        logs, shares = lse.segment_log_softmax(x, ids, 2), lse.segment_softmax(x, ids, 2)
+        checks.near("segment_log_softmax", logs[1, 3], share, scale)
+        checks.near("segment_softmax", shares[1, 3], share.exp(), scale * math.exp(share))
         product = lse.logmatmulexp(x, x.T)
         value, scale = exact_sum((x[0].astype(np.float64) + x[2]).tolist())
         checks.near("logmatmulexp", product[0, 2], value, 30 + scale)
@@ -178,6 +184,7 @@ def check_entries(lse: Any, np: Any, checks: Checks) -> None:
         ("logexpm1", above, lambda x: (x.exp() - one).ln()),
         ("log_expit", [*below, *above], lambda x: -(one + (-x).exp()).ln()),
         ("logit", [1e-300, 1e-3, 0.25, 0.75], lambda x: (x / (one - x)).ln()),
+        ("logitexp", [*below, -0.6931471805599453], lambda x: x - (one - x.exp()).ln()),
     )
     with localcontext() as context:
         context.prec = 400  # for 1 + exp(-800)
@@ -190,6 +197,8 @@ def check_entries(lse: Any, np: Any, checks: Checks) -> None:
             checks.near("logaddexp", got, (a.exp() + b.exp()).ln(), abs(y) if x else 0)
             got = lse.logsubexp(np.float64(x), np.float64(y))
             checks.near("logsubexp", got, (a.exp() - b.exp()).ln(), abs(y) if x else 0)
+            pair = lse.logsubexp(np.float64(y), np.float64(x), return_sign=True)
+            checks.true("logsubexp", pair == (got, -1))
 
 
 def check_batches(lse: Any, np: Any, checks: Checks) -> None:

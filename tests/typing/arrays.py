@@ -13,10 +13,14 @@ from agnostic_lse import (
     log_softmax,
     logaddexp,
     logcumsumexp,
+    logitexp,
     logmatmulexp,
     logmeanexp,
+    logsubexp,
     logsumexp,
+    segment_log_softmax,
     segment_logsumexp,
+    segment_softmax,
     softmax,
 )
 
@@ -41,12 +45,20 @@ assert_type(log_softmax(whole), NDArray[Any])
 assert_type(log_softmax([[0.0, 1.0], [2.0, 3.0]], axis=1), NDArray[Any])
 assert_type(logcumsumexp(singles, reverse=True), NDArray[np.float32])
 assert_type(segment_logsumexp(doubles, [0, 1], 2), NDArray[np.float64])
+assert_type(segment_softmax(doubles, [0, 1], 2), NDArray[np.float64])
+assert_type(segment_log_softmax([0.0, 1.0], [0, 1], 2), NDArray[Any])
 assert_type(log1mexp(-1.0), np.float64)
 assert_type(log1mexp(-1), np.float64)
 assert_type(log1mexp(np.float32(-1.0)), np.float32)
+assert_type(logitexp(singles), NDArray[np.float32])
 assert_type(logaddexp(0.0, 1), np.float64)
 assert_type(logaddexp(doubles, 1.0), NDArray[Any])
 assert_type(logaddexp(1.0, singles), NDArray[Any])
+assert_type(logsubexp(1, 0.0), np.float64)
+assert_type(logsubexp(doubles, 1.0, return_sign=False), NDArray[Any])
+assert_type(logsubexp(0.0, 1.0, return_sign=True), tuple[np.float64, np.float64])
+assert_type(logsubexp(doubles, 1.0, return_sign=True), tuple[NDArray[Any], NDArray[Any]])
+assert_type(logsubexp(1.0, [0.0, 2.0], return_sign=True), tuple[NDArray[Any], NDArray[Any]])
 assert_type(logmatmulexp(doubles, singles), Any)
 
 

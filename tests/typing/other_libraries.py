@@ -14,8 +14,10 @@ from agnostic_lse import (
     logcumsumexp,
     logmatmulexp,
     logmeanexp,
+    logsubexp,
     logsumexp,
     segment_logsumexp,
+    segment_softmax,
 )
 
 
@@ -52,4 +54,8 @@ assert_type(logaddexp(1.0, x), StrictArray)
 assert_type(logaddexp(x, [0.0, 1.0]), StrictArray)
 assert_type(logmatmulexp(x, x), StrictArray)
 assert_type(logcumsumexp(x, axis=0), StrictArray)
+assert_type(logsubexp(x, 0.0), StrictArray)
+assert_type(logsubexp(x, x, return_sign=True), tuple[StrictArray, StrictArray])
+assert_type(logsubexp(0.0, x, return_sign=True), tuple[StrictArray, StrictArray])
 assert_type(segment_logsumexp(x, strict.asarray([0, 1]), num_segments=2), StrictArray)
+assert_type(segment_softmax(x, strict.asarray([0, 1]), num_segments=2), StrictArray)

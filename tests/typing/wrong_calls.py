@@ -10,8 +10,10 @@ from agnostic_lse import (
     log1mexp,
     log_softmax,
     logaddexp,
+    logsubexp,
     logsumexp,
     segment_logsumexp,
+    segment_softmax,
     softmax,
 )
 
@@ -31,7 +33,9 @@ CALLS = (
     lambda: log_softmax(x, dim=1),  # type: ignore[call-overload]
     lambda: log1mexp(1j),  # type: ignore[call-overload]
     lambda: logaddexp(x),  # type: ignore[call-overload]
+    lambda: logsubexp(x, x, True),  # type: ignore[call-overload]
     lambda: segment_logsumexp(x, [0, 1]),  # type: ignore[call-overload]
+    lambda: segment_softmax(x, [0, 1], 2, where=x > 0),  # type: ignore[call-overload]
     lambda: LogSumExpAccumulator().merge(x),  # type: ignore[arg-type]
     lambda: LogSumExpAccumulator().update(x, axes=1),  # type: ignore[call-arg]
     lambda: kernels("none").__enter__(),  # type: ignore[arg-type]
