@@ -56,7 +56,8 @@ ARRAYS = [
 ]
 NUMBERS = [(function, name) for function, name in ARRAYS if name not in ("where", "segment_ids")]
 BESIDE = [(function, name) for function, name in ARRAYS if name != FIRST[function]]
-REAL = [name for name in TAKEN if name not in ("logaddexp", "logmeanexp", "logsumexp")]
+COMPLEX = ("logaddexp", "logcumsumexp", "logmeanexp", "logsumexp")
+REAL = [name for name in TAKEN if name not in COMPLEX]
 PAIRS = [(function, name) for function, name in NUMBERS if name != FIRST[function]]
 
 REDUCE = ["logsumexp", "logmeanexp", "softmax", "log_softmax"]

@@ -232,13 +232,13 @@ def log_softmax(
 ) -> NDArray[Any]: ...
 @overload
 def logcumsumexp(
-    x: NDArray[_F],
+    x: NDArray[_N],
     axis: int | None = None,
     *,
     reverse: bool = False,
     include_initial: bool = False,
     xp: Any = None,
-) -> NDArray[_F]: ...
+) -> NDArray[_N]: ...
 @overload
 def logcumsumexp(
     x: _NumPy,
@@ -257,6 +257,15 @@ def logcumsumexp(
     include_initial: bool = False,
     xp: Any = None,
 ) -> NDArray[np.float64]: ...
+@overload
+def logcumsumexp(
+    x: complex,
+    axis: int | None = None,
+    *,
+    reverse: bool = False,
+    include_initial: bool = False,
+    xp: Any = None,
+) -> NDArray[np.complex128]: ...
 @overload
 def logcumsumexp(
     x: _A,
