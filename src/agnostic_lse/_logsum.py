@@ -79,7 +79,7 @@ def _log_and_sign(xp: Namespace, b: Array, there: Array) -> tuple[Array, Array]:
     if not is_complex(xp, b.dtype):
         size = constant(xp.where(there, xp.abs(b), 1.0))
         infinite = xp.isinf(size)
-        return xp.log(size), xp.where(infinite, xp.sign(b), b / xp.where(infinite, 1.0, size))
+        return xp.log(size), xp.where(infinite, _sign(xp, b), b / xp.where(infinite, 1.0, size))
     # The larger part goes first, lest the magnitude overflow, or lose digits below the normal.
     part = constant(xp.where(there, extent(xp, b), 1.0))
     sign = as_complex(xp, xp.real(b) / part, xp.imag(b) / part)
@@ -159,10 +159,14 @@ def _lift_signed(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array) ->
     return State(peak, xp.where(lost, xp.nan, rest), sign)
 
 
+def _sign(xp: Namespace, x: Array) -> Array:
+    return xp.where(x > 0, 1.0, xp.where(x < 0, -1.0, x))
+
+
 def _direction(xp: Namespace, net: Array, ties: Array) -> Array:
     """Return the sign of a sum of signs, or 0 where they have cancelled each other."""
     if not is_complex(xp, net.dtype):
-        return xp.sign(net)
+        return _sign(xp, net)
     size = xp.abs(net)
     cancelled = size < 0.5  # rounding leaves some of phases that cancel
     one = (ties == 1) | cancelled
@@ -267,7 +271,7 @@ def _log_signed(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array]
         log1p(xp, xp.where(small, rest, 0.0)),
         xp.log(xp.where(small | (whole == 0), 1.0, xp.abs(whole))),
     )
-    return xp.where(whole == 0, -xp.inf, size), xp.sign(whole)
+    return xp.where(whole == 0, -xp.inf, size), _sign(xp, whole)
 
 
 def _log_complex(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array]:
