@@ -159,6 +159,10 @@ def _lift_signed(xp: Namespace, x: Array, axes: tuple[int, ...], sign: Array) ->
     return State(peak, xp.where(lost, xp.nan, rest), sign)
 
 
+def conjugate(xp: Namespace, x: Array) -> Array:
+    return as_complex(xp, xp.real(x), -xp.imag(x))
+
+
 def _sign(xp: Namespace, x: Array) -> Array:
     return xp.where(x > 0, 1.0, xp.where(x < 0, -1.0, x))
 
@@ -240,7 +244,7 @@ def value(xp: Namespace, state: State) -> tuple[Array, Array | None]:
     there = sign != 0
     turn = xp.where(there, sign, 1.0)
     if is_complex(xp, sign.dtype):
-        size, direction = _log_complex(xp, there, rest * xp.conj(turn))
+        size, direction = _log_complex(xp, there, rest * conjugate(xp, turn))
     else:
         size, direction = _log_signed(xp, there, rest * turn)
     return peak + size, turn * direction

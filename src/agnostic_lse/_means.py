@@ -297,7 +297,7 @@ def _complex_log_quotient(xp: Namespace, state: State, mass: State) -> Array:
     mass_size, turn = _logsum.value(xp, mass)
     size = size - xp.where(mass_size == -xp.inf, 0.0, mass_size)
     if turn is not None:
-        phase = phase * (xp.conj(turn) if is_complex(xp, turn.dtype) else turn)
+        phase = phase * (_logsum.conjugate(xp, turn) if is_complex(xp, turn.dtype) else turn)
     return _logsum.logarithm(xp, size, phase)
 
 
