@@ -432,6 +432,10 @@ def _entrywise(
     if compat.is_dask_namespace(xp):
         import dask.array as da  # loaded already, since the arrays are its own
 
+        # map_blocks alone takes blocks of several arrays by number, not by what they cover.
+        places = tuple(range(arrays[0].ndim))
+        pairs = [part for array in arrays for part in (array, places)]
+        arrays = da.core.unify_chunks(*pairs)[1]
         return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
     return finished(xp, _engines.mapped(xp, partial(_exactly, xp, kernel), *arrays), dtype)
 

@@ -232,7 +232,7 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     if isinstance(value, np.ndarray):
         array = np.asarray(value)  # a subclass such as numpy.matrix changes what shapes mean
     elif compat.is_dask_array(value):
-        array = _with_one_block_of_little(value)
+        array = _without_empty_blocks(value)
     elif _is_array(value):
         array = value
     else:
@@ -266,17 +266,17 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
 
 
-def _with_one_block_of_little(array: Array) -> Array:
-    """Return a Dask array in one block along each axis of length 0 or 1.
+def _without_empty_blocks(array: Array) -> Array:
+    """Return a Dask array without its empty blocks, but for one along each axis of length 0.
 
-    Empty blocks beside that of length 1 would each be broadcast, too.
+    An empty block beside one of length 1 would be broadcast, and Dask's own functions lose track
+    of empty blocks: a flip drops entries, and a rechunk refers to tasks that do not exist.
     """
-    few = {
-        axis: -1
-        for axis, (length, blocks) in enumerate(zip(array.shape, array.numblocks, strict=True))
-        if length <= 1 and blocks > 1  # which unknown lengths are not
-    }
-    return array.rechunk(few) if few else array
+    for axis, (length, chunks) in enumerate(zip(array.shape, array.chunks, strict=True)):
+        full = [place for place, chunk in enumerate(chunks) if chunk != 0] or [0]
+        if len(full) < len(chunks) and not math.isnan(length):  # which unknown lengths are
+            array = array.blocks[(*(slice(None),) * axis, full)]
+    return array
 
 
 def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array]) -> Array:
