@@ -231,10 +231,8 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     kind = type(value).__name__
     if isinstance(value, np.ndarray):
         array = np.asarray(value)  # a subclass such as numpy.matrix changes what shapes mean
-    elif compat.is_dask_array(value):
-        array = _without_empty_blocks(value)
     elif _is_array(value):
-        array = value
+        array = without_empty_blocks(value)
     else:
         if compat.is_numpy_namespace(xp) and hasattr(value, "__array__"):
             value = np.asanyarray(value)  # which shows what kind of array it is
@@ -266,12 +264,16 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     raise TypeError(_not_numeric(name, f"{kind} of dtype {array.dtype}"))
 
 
-def _without_empty_blocks(array: Array) -> Array:
+def without_empty_blocks(array: Array) -> Array:
     """Return a Dask array without its empty blocks, but for one along each axis of length 0.
+
+    Other libraries' arrays are returned as they are.
 
     An empty block beside one of length 1 would be broadcast, and Dask's own functions lose track
     of empty blocks: a flip drops entries, and a rechunk refers to tasks that do not exist.
     """
+    if not compat.is_dask_array(array):
+        return array
     for axis, (length, chunks) in enumerate(zip(array.shape, array.chunks, strict=True)):
         full = [place for place, chunk in enumerate(chunks) if chunk != 0] or [0]
         if len(full) < len(chunks) and not math.isnan(length):  # which unknown lengths are
