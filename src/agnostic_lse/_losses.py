@@ -344,9 +344,7 @@ def _weights(xp: Namespace, device: Any, sample_weight: Any, log_proba: Array) -
     refuse_containers("sample_weight", sample_weight)
     beside = lies_on(xp, device, sample_weight)
     weights = (
-        without_empty_blocks(sample_weight)
-        if beside
-        else _on_host("sample_weight", sample_weight)
+        without_empty_blocks(sample_weight) if beside else _on_host("sample_weight", sample_weight)
     )
     _refuse_length("sample_weight", weights, log_proba)
     if not beside:

@@ -21,7 +21,7 @@ DType: TypeAlias = Any
 quiet = np.errstate(all="ignore")
 
 # What NumPy's longdouble is called depends on the machine.
-_WIDE = ("longdouble", "float128", "float96")
+WIDE = ("longdouble", "float128", "float96")
 _NUMERIC = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
@@ -400,7 +400,7 @@ def wide_dtype(xp: Namespace, array: Array) -> DType:
 def largest_number(xp: Namespace, dtype: DType) -> Any:
     """Return the largest finite number of a real dtype."""
     largest = xp.finfo(dtype).max
-    return largest if dtype_name(dtype) in _WIDE else float(largest)
+    return largest if dtype_name(dtype) in WIDE else float(largest)
 
 
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:
