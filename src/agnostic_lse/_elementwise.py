@@ -84,9 +84,10 @@ def logaddexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
     """
     xp, dtype, (x1, x2), _ = arguments(xp, x1=x1, x2=x2)
     if is_complex(xp, dtype):
-        terms = xp.stack(broadcast(xp, x1=working(xp, x1, dtype), x2=working(xp, x2, dtype)))
-        state = _logsum.state_of(xp, terms, None, None, (0,))
-        return finished(xp, _logsum.logarithm(xp, *_logsum.value(xp, state)), dtype, (0,), False)
+        arrays = broadcast(xp, x1=working(xp, x1, dtype), x2=working(xp, x2, dtype))
+        if compat.is_dask_namespace(xp):
+            return _by_blocks(_complex_logaddexp, dtype, arrays)
+        return finished(xp, _complex_logaddexp(xp, *arrays), dtype)
     return _entrywise(xp, dtype, _logaddexp, x1=x1, x2=x2)
 
 
@@ -99,6 +100,11 @@ def _logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     # Beside +inf nothing counts but nan.
     gap = xp.where((high == xp.inf) & ~xp.isnan(low), -xp.inf, gap)
     return _log1p(xp, xp.exp(gap), plus=_unless_absent(xp, high))
+
+
+def _complex_logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
+    state = _logsum.state_of(xp, xp.stack((x1, x2)), None, None, (0,))
+    return _logsum.logarithm(xp, *_logsum.value(xp, state))[0, ...]
 
 
 def _log1p(xp: Namespace, x: Array, plus: Array | None = None) -> Array:
@@ -452,22 +458,27 @@ def _entrywise(
     real = {name: real_working(xp, name, array, dtype) for name, array in numbers.items()}
     arrays = broadcast(xp, **real)
     if compat.is_dask_namespace(xp):
-        import dask.array as da  # loaded already, since the arrays are its own
+        return _by_blocks(partial(_exactly, kernel=kernel), dtype, arrays)
+    return finished(xp, _engines.mapped(xp, partial(_exactly, xp, kernel=kernel), *arrays), dtype)
 
-        # map_blocks alone takes blocks of several arrays by number, not by what they cover.
-        places = tuple(range(arrays[0].ndim))
-        pairs = [part for array in arrays for part in (array, places)]
-        arrays = da.core.unify_chunks(*pairs)[1]
-        return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
-    return finished(xp, _engines.mapped(xp, partial(_exactly, xp, kernel), *arrays), dtype)
+
+def _by_blocks(kernel: Callable[..., Array], dtype: DType, arrays: list[Array]) -> Array:
+    """Return what a kernel makes of the blocks of Dask arrays of one shape."""
+    import dask.array as da  # loaded already, since the arrays are its own
+
+    # map_blocks alone takes blocks of several arrays by number, not by what they cover.
+    places = tuple(range(arrays[0].ndim))
+    pairs = [part for array in arrays for part in (array, places)]
+    arrays = da.core.unify_chunks(*pairs)[1]
+    return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
 
 
 @quiet
 def _of_block(kernel: Callable[..., Array], dtype: DType, *blocks: Array) -> Array:
     xp = compat.array_namespace(*blocks)
-    return xp.astype(_exactly(xp, kernel, *blocks), dtype, copy=False)
+    return xp.astype(kernel(xp, *blocks), dtype, copy=False)
 
 
-def _exactly(xp: Namespace, kernel: Callable[..., Array], *arrays: Array) -> Array:
+def _exactly(xp: Namespace, *arrays: Array, kernel: Callable[..., Array]) -> Array:
     exact = exact_dtype(xp, arrays[0])
     return kernel(xp, *(xp.astype(array, exact, copy=False) for array in arrays))
