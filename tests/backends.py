@@ -120,6 +120,9 @@ class Backend(Enum):
                 stack.enter_context(flags(boolean_indexing=False, data_dependent_shapes=False))
             if self is Backend.NUMPY_KERNELS:
                 stack.enter_context(agnostic_lse.kernels("host"))
+            if self.is_torch:
+                # What it warns of once for each process is to fail each test that it comes from.
+                stack.enter_context(_torch_warns_always())
             if self is Backend.TORCH_ALONE:
                 stack.enter_context(agnostic_lse.kernels("off"))
             if self is Backend.NUMPY_TILES:
@@ -133,6 +136,17 @@ class Backend(Enum):
         if self is Backend.STRICT_DEVICE1:
             return xp.Device("device1")
         return "cuda" if self is Backend.TORCH_CUDA else None
+
+
+@contextlib.contextmanager
+def _torch_warns_always() -> Iterator[None]:
+    torch = importlib.import_module("torch")
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        yield
+    finally:
+        torch.set_warn_always(before)
 
 
 def required() -> set[str]:

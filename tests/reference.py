@@ -55,6 +55,15 @@ def conditioned_size(exponents: Sequence[Any], weights: Sequence[Any] | None = N
         return max(abs(shift), by_terms)
 
 
+def exactly(x: Any) -> Any:
+    """Return a number of any floating dtype as mpmath's, without losing digits of long doubles."""
+    part, power = np.frexp(np.longdouble(x))
+    high = float(part)
+    low = float(part - np.longdouble(high)) if math.isfinite(high) else 0.0
+    with mp.workprec(120):
+        return mp.ldexp(mp.mpf(high) + mp.mpf(low), int(power))
+
+
 def roundoffs(
     actual: float, expected: Any, size: Any, dtype: str, vanished: float | None = None
 ) -> float:
@@ -63,9 +72,7 @@ def roundoffs(
     What vanished by flushing to 0, at most the smallest normal number if not given, is no error.
     """
     info = np.finfo(dtype)
-    off = abs(mp.mpf(float(actual)) - expected) - (
-        float(info.tiny) if vanished is None else vanished
-    )
+    off = abs(exactly(actual) - expected) - (float(info.tiny) if vanished is None else vanished)
     if off <= 0:
         return 0.0
     if size == 0:

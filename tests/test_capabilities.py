@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,36 @@ from array_api_extra.testing import lazy_xp_function, patch_lazy_xp_functions
 import agnostic_lse
 from agnostic_lse import _products
 from tests.backends import Backend, available, make_array, to_numpy
-from tests.capabilities import CAPABILITIES, README, SETTINGS, Capabilities, table, written
+from tests.capabilities import (
+    CAPABILITIES,
+    COLUMNS,
+    README,
+    ROWS,
+    SETTINGS,
+    Call,
+    accumulated,
+    table,
+    written,
+)
 
 FUNCTIONS = {name: getattr(agnostic_lse, name) for name in CAPABILITIES}
+FUNCTIONS["LogSumExpAccumulator"] = accumulated
 
 for name, function in FUNCTIONS.items():
     # In this module they are patched: jitted on JAX, and lazy on Dask.
     globals()[name] = function
     lazy_xp_function(function)
 
-each = pytest.mark.parametrize("name", CAPABILITIES)
+
+def _each(calls: Callable[[Any], Any]) -> pytest.MarkDecorator:
+    pairs = [(name, call) for name, can in CAPABILITIES.items() for call in calls(can)]
+    ids = [f"{name}: {call.name}" for name, call in pairs]
+    return pytest.mark.parametrize(("name", "call"), pairs, ids=ids)
+
+
+each_call = _each(lambda can: can.every_call())
+each_real_call = _each(lambda can: can.calls)
+each_of_few_calls = _each(lambda can: can.few_calls())
 on_dask = pytest.mark.parametrize("library", [Backend.DASK], indirect=True, ids=str)
 on_torch = pytest.mark.parametrize("library", [Backend.TORCH], indirect=True, ids=str)
 with_derivatives = pytest.mark.parametrize(
@@ -32,213 +53,313 @@ with_derivatives = pytest.mark.parametrize(
 
 
 @contextlib.contextmanager
-def declared(name: str, feature: str) -> Iterator[Capabilities]:
+def declared(name: str, call: Call, feature: str) -> Iterator[None]:
     """Expect what the block does to work if the feature is declared, and to fail if it is not."""
-    can = CAPABILITIES[name]
-    if feature in can.features:
-        yield can
+    if feature in CAPABILITIES[name].features - call.lacks:
+        yield
         return
-    with pytest.raises((TypeError, AssertionError)):
-        yield can
+    with pytest.raises((TypeError, ValueError, AssertionError)):
+        yield
 
 
-def expected(can: Capabilities, name: str) -> Any:
-    return can(FUNCTIONS[name], *can.arguments)
+def parts(out: Any) -> tuple[Any, ...]:
+    return out if isinstance(out, tuple) else (out,)
 
 
 def close(actual: Any, wanted: Any, rtol: float = 1e-13) -> None:
-    np.testing.assert_allclose(to_numpy(actual), wanted, rtol=rtol, atol=rtol)
+    assert len(parts(actual)) == len(parts(wanted))
+    for ours, theirs in zip(parts(actual), parts(wanted), strict=True):
+        np.testing.assert_allclose(to_numpy(ours), theirs, rtol=rtol, atol=rtol)
 
 
-def is_float(argument: Any) -> bool:
-    return bool(argument.dtype.kind == "f")
+def made(array: Callable[..., Any], arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: array(of) for name, of in arrays.items()}
 
 
 def test_all_are_declared() -> None:
-    assert set(CAPABILITIES) == set(agnostic_lse.__all__) - SETTINGS
+    others = SETTINGS - {"LogSumExpAccumulator"}
+    assert set(CAPABILITIES) == set(agnostic_lse.__all__) - others
 
 
 def test_readme_has_the_table() -> None:
     text = README.read_text()
     assert table() in text
-    assert written(text) == text, "python -m tests.capabilities writes it anew"
+    assert written(text) == text, "python -m tests.capabilities writes it again"
 
 
-@each
-def test_every_backend(array: Any, name: str) -> None:
-    can = CAPABILITIES[name]
-    close(can(FUNCTIONS[name], *map(array, can.arguments)), expected(can, name))
+@each_call
+def test_every_backend(array: Any, name: str, call: Call) -> None:
+    wanted = call(FUNCTIONS[name], **call.arrays)
+    assert all(np.all(~np.isnan(part)) for part in parts(wanted))
+    close(call(FUNCTIONS[name], **made(array, call.arrays)), wanted)
 
 
-@each
-def test_complex(array: Any, name: str) -> None:
-    with declared(name, "complex") as can:
-        given = [x * (1 + 0.5j) if is_float(x) else x for x in can.arguments]
-        out = to_numpy(can(FUNCTIONS[name], *map(array, given)))
-        assert np.iscomplexobj(out)
-        assert np.all(np.isfinite(out))
+@each_real_call
+def test_complex(array: Any, name: str, call: Call) -> None:
+    call = call.turned()
+    with declared(name, call, "complex"):
+        out = parts(call(FUNCTIONS[name], **made(array, call.arrays)))
+        assert np.iscomplexobj(to_numpy(out[-1]))
+        for part in out:
+            assert np.all(np.isfinite(to_numpy(part)))
 
 
-@each
-def test_integers(xp: Any, array: Any, name: str) -> None:
-    with declared(name, "integers") as can:
-        given = [np.rint(x).astype(np.int64) for x in can.arguments]
-        out = can(FUNCTIONS[name], *map(array, given))
-        assert out.dtype == xp.__array_namespace_info__().default_dtypes()["real floating"]
-        given = [
-            x.astype(float) if is_float(y) else x for x, y in zip(given, can.arguments, strict=True)
-        ]
-        close(out, can(FUNCTIONS[name], *given), 1e-6)
+@each_real_call
+def test_integers(xp: Any, array: Any, name: str, call: Call) -> None:
+    with declared(name, call, "integers"):
+        given = call.mapped(lambda x: np.rint(x).astype(np.int64))
+        out = call(FUNCTIONS[name], **made(array, given))
+        real = xp.__array_namespace_info__().default_dtypes()["real floating"]
+        assert all(part.dtype == real for part in parts(out))
+        close(out, call(FUNCTIONS[name], **call.mapped(np.rint)), 1e-6)
 
 
-@each
+@each_real_call
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_16_bits(library: Backend, array: Any, name: str, dtype: str) -> None:
+def test_16_bits(library: Backend, array: Any, name: str, call: Call, dtype: str) -> None:
     if not library.knows(dtype):
         assert not library.has(dtype)
         return
-    with declared(name, "16 bits") as can:
-        given = [array(x, dtype) if is_float(x) else array(x) for x in can.arguments]
-        out = can(FUNCTIONS[name], *given)
-        assert str(out.dtype).endswith(dtype)
-        read = [
-            np.asarray(to_numpy(x), float if is_float(y) else None)
-            for x, y in zip(given, can.arguments, strict=True)
-        ]
-        close(
-            out.astype(np.float64) if library is Backend.DASK else out,
-            can(FUNCTIONS[name], *read),
-            2e-2,
-        )
+    with declared(name, call, "16 bits"):
+        given = {
+            name: array(x, dtype) if x.dtype.kind == "f" else array(x)
+            for name, x in call.arrays.items()
+        }
+        out = parts(call(FUNCTIONS[name], **given))
+        assert all(str(part.dtype).endswith(dtype) for part in out)
+        read = {name: to_numpy(x) for name, x in given.items()}
+        read = {name: x.astype(float) if x.dtype.kind == "f" else x for name, x in read.items()}
+        if library is Backend.DASK:
+            out = tuple(part.astype(np.float64) for part in out)
+        close(out, parts(call(FUNCTIONS[name], **read)), 2e-2)
 
 
-@each
+@each_call
 @pytest.mark.parametrize("library", [Backend.DASK, Backend.JAX], indirect=True, ids=str)
 def test_lazy_and_jit(
-    request: pytest.FixtureRequest, library: Backend, xp: Any, array: Any, name: str
+    request: pytest.FixtureRequest, library: Backend, xp: Any, array: Any, name: str, call: Call
 ) -> None:
-    with declared(name, "lazy" if library is Backend.DASK else "jit") as can:
+    with declared(name, call, "lazy" if library is Backend.DASK else "jit"):
         with patch_lazy_xp_functions(request, xp=xp):
-            out = can(getattr(request.module, name), *map(array, can.arguments))
-        close(out, expected(can, name))
+            out = call(getattr(request.module, name), **made(array, call.arrays))
+        close(out, call(FUNCTIONS[name], **call.arrays))
 
 
-@each
+def cut(x: Any, rows: Any = slice(None), columns: Any = slice(None)) -> Any:
+    """Return what is left of an array's rows and columns, which it tells by their lengths."""
+    return x[tuple(rows if length == ROWS else columns for length in x.shape)]
+
+
+@each_call
 @on_dask
-def test_unknown_chunks(array: Any, name: str) -> None:
-    with declared(name, "unknown chunks") as can:
-        kept = np.asarray([True, False, True, True])
-        first = can.arguments[0].shape[0]
-        given = [x[kept] if x.shape[0] == first and x.ndim > 1 else x for x in can.arguments]
-        unknown = [
-            array(x)[array(kept)] if x.shape[0] == first and x.ndim > 1 else array(x)
-            for x in can.arguments
-        ]
-        close(can(FUNCTIONS[name], *unknown), can(FUNCTIONS[name], *given))
+def test_unknown_chunks(array: Any, name: str, call: Call) -> None:
+    kept = np.asarray([True, False, True, True])
+    with declared(name, call, "unknown chunks"):
+        given = {name: cut(x, rows=kept) for name, x in call.arrays.items()}
+        unknown = {name: cut(array(x), rows=array(kept)) for name, x in call.arrays.items()}
+        assert any(np.isnan(length) for x in unknown.values() for length in x.shape)
+        close(call(FUNCTIONS[name], **unknown), call(FUNCTIONS[name], **given))
 
 
-@each
+# Blocks of rows and of columns, whose last is cut where there are fewer
+EMPTY_BLOCKS = {ROWS: ((0, 4), (1, 0, 3), (3, 0, 0, 1), (4, 0)), COLUMNS: ((5, 0, 1), (6,), (0, 6))}
+
+
+def in_empty_blocks(x: Any, turn: int) -> Any:
+    """Return a Dask array with empty blocks, of one kind for each turn."""
+    import dask.array as da
+
+    chunks = []
+    for axis, length in enumerate(x.shape):
+        kinds = EMPTY_BLOCKS.get(length, ((length, 0), (0, length, 0), (0, 0, length)))
+        chunks.append(kinds[(turn + axis) % len(kinds)])
+    return da.from_array(x, chunks=tuple(chunks))
+
+
+@each_call
+@on_dask
+@pytest.mark.parametrize("lengths", [(4, 6), (1, 6), (0, 6), (4, 0), (0, 0)], ids=str)
+def test_empty_blocks(library: Backend, name: str, call: Call, lengths: tuple[int, int]) -> None:
+    """Of blocks in any place, and of axes without entries, come those announced."""
+    import dask
+
+    del library
+    rows, columns = map(slice, lengths)
+    given = {name: cut(x, rows, columns) for name, x in call.arrays.items()}
+    wanted = parts(call(FUNCTIONS[name], **given))
+    for turn in range(3):
+        blocks = {name: in_empty_blocks(x, turn + at) for at, (name, x) in enumerate(given.items())}
+        with dask.config.set(scheduler="synchronous"):
+            out = parts(call(FUNCTIONS[name], **blocks))
+            for ours, theirs in zip(out, wanted, strict=True):
+                computed = np.asarray(ours.compute())
+                assert ours.shape == computed.shape == theirs.shape
+                np.testing.assert_allclose(computed, theirs, rtol=1e-13, atol=1e-13)
+                found = [np.shape(block.compute()) for block in ours.to_delayed().ravel()]
+                assert found == list(itertools.product(*ours.chunks))
+
+
+def transforms(library: Backend) -> tuple[Any, Any, Any]:
+    """Return the library's vmap, grad and hessian: on JAX compiled, which takes less time."""
+    if library is Backend.JAX:
+        import jax
+
+        return (
+            lambda function, axes: jax.vmap(function, in_axes=axes),
+            lambda function: jax.jit(jax.grad(function)),
+            lambda function: jax.jit(jax.hessian(function)),
+        )
+    import torch
+
+    return (
+        lambda function, axes: torch.func.vmap(function, in_dims=axes),
+        torch.func.grad,
+        torch.func.hessian,
+    )
+
+
+def over_pairs(call: Call, function: Any, batched: Sequence[str]) -> tuple[Any, ...]:
+    """Return what a function makes of the arrays, and of those that are batched from the end."""
+    other = {name: x[::-1] if name in batched else x for name, x in call.arrays.items()}
+    pairs = parts(call(function, **call.arrays)), parts(call(function, **other))
+    return tuple(map(np.stack, zip(*pairs, strict=True)))
+
+
+@each_call
 @with_derivatives
-def test_vmap(library: Backend, name: str) -> None:
-    xp = library.namespace()
-    with declared(name, "vmap") as can:
-        given = [np.stack([x, x[::-1]]) if is_float(x) else x for x in can.arguments]
-        axes = tuple(0 if is_float(x) else None for x in can.arguments)
-        arrays = [make_array(library, xp, x) for x in given]
-        if library is Backend.JAX:
-            import jax
+def test_vmap(library: Backend, name: str, call: Call) -> None:
+    """Over all arguments, over each alone, along another axis, and in another vmap."""
+    vmap, _, _ = transforms(library)
+    xp, names = library.namespace(), list(call.arrays)
 
-            out = jax.vmap(lambda *x: can(FUNCTIONS[name], *x), in_axes=axes)(*arrays)
-        else:
-            import torch
+    def function(*arrays: Any) -> Any:
+        return call(FUNCTIONS[name], **dict(zip(names, arrays, strict=True)))
 
-            out = torch.func.vmap(lambda *x: can(FUNCTIONS[name], *x), in_dims=axes)(*arrays)
-        singles = [
-            can(
-                FUNCTIONS[name],
-                *(x[i] if axis == 0 else x for x, axis in zip(given, axes, strict=True)),
-            )
-            for i in range(2)
-        ]
-        close(out, np.stack(singles))
+    def array(x: Any) -> Any:
+        return make_array(library, xp, x)
+
+    with declared(name, call, "vmap"):
+        for batched in dict.fromkeys([tuple(names), *((name,) for name in names)]):
+            axes = tuple(0 if name in batched else None for name in names)
+            given = {
+                name: np.stack([x, x[::-1]]) if name in batched else x
+                for name, x in call.arrays.items()
+            }
+            wanted = over_pairs(call, FUNCTIONS[name], batched)
+            close(parts(vmap(function, axes)(*map(array, given.values()))), wanted)
+        turned = [np.moveaxis(x, 0, 1) for x in over_all(call).values()]
+        wanted = over_pairs(call, FUNCTIONS[name], names)
+        close(parts(vmap(function, 1)(*map(array, turned))), wanted)
+        twice = [np.stack([x, x[::-1]], axis=1) for x in over_all(call).values()]
+        out = parts(vmap(vmap(function, 0), 1)(*map(array, twice)))
+        close(out, tuple(np.stack([part, part[::-1]]) for part in wanted))
 
 
-@each
+def over_all(call: Call) -> dict[str, Any]:
+    return {name: np.stack([x, x[::-1]]) for name, x in call.arrays.items()}
+
+
+def weighed(xp: Any, array: Callable[..., Any], out: Any) -> Any:
+    """Return a real number that depends on all finite parts of a result."""
+    whole = 0.0
+    for part in parts(out):
+        weights = np.random.default_rng(1).normal(size=(2, *part.shape))
+        finite = xp.where(xp.isfinite(part), part, xp.zeros_like(part))
+        if xp.isdtype(part.dtype, "complex floating"):
+            whole = whole + xp.sum(xp.imag(finite) * array(weights[1]))
+            finite = xp.real(finite)
+        whole = whole + xp.sum(finite * array(weights[0]))
+    return whole
+
+
+def along_a_line(library: Backend, name: str, call: Call) -> None:
+    """Compare the first and second derivative along a line through all arguments to differences."""
+    xp, rng, step = library.namespace(), np.random.default_rng(2), 1e-5
+    direction = call.mapped(lambda x: rng.normal(size=x.shape))
+    _, grad, hessian = transforms(library)
+
+    def along(xp: Any, array: Callable[..., Any], t: Any) -> Any:
+        moved = {
+            name: array(x) + t * array(direction[name]) if x.dtype.kind in "fc" else array(x)
+            for name, x in call.arrays.items()
+        }
+        return weighed(xp, array, call(FUNCTIONS[name], **moved))
+
+    def on_host(t: float) -> Any:
+        return along(np, np.asarray, t)
+
+    def on_library(t: Any) -> Any:
+        return along(xp, lambda x: make_array(library, xp, x), t)
+
+    with declared(name, call, "derivatives"):
+        gradient = grad(on_library)
+        at = [make_array(library, xp, t) for t in (0.0, step, -step)]
+        close(gradient(at[0]), (on_host(step) - on_host(-step)) / (2 * step), 1e-7)
+        second = (gradient(at[1]) - gradient(at[2])) / (2 * step)
+        close(hessian(on_library)(at[0]), to_numpy(second), 1e-7)
+
+
+@each_call
+@pytest.mark.parametrize("library", [Backend.TORCH, Backend.TORCH_CUDA], indirect=True, ids=str)
+def test_derivatives(library: Backend, name: str, call: Call) -> None:
+    along_a_line(library, name, call)
+
+
+@each_of_few_calls
+@pytest.mark.parametrize("library", [Backend.JAX], indirect=True, ids=str)
+def test_derivatives_that_are_compiled(library: Backend, name: str, call: Call) -> None:
+    along_a_line(library, name, call)
+
+
+@each_of_few_calls
 @with_derivatives
-def test_derivatives(library: Backend, name: str) -> None:
-    """The first and second by the first argument, beside differences."""
-    xp = library.namespace()
-    with declared(name, "derivatives") as can:
-        first, *others = can.arguments
-        weights = np.random.default_rng(1).normal(size=np.shape(expected(can, name)))
+def test_derivatives_under_vmap(library: Backend, name: str, call: Call) -> None:
+    """The gradient for each of a batch, as that of each alone."""
+    xp, (vmap, grad, _) = library.namespace(), transforms(library)
 
-        def on_host(x: Any) -> Any:
-            return np.sum(can(FUNCTIONS[name], x, *others) * weights)
+    def objective(*arrays: Any) -> Any:
+        out = call(FUNCTIONS[name], **dict(zip(call.arrays, arrays, strict=True)))
+        return weighed(xp, lambda x: make_array(library, xp, x), out)
 
-        def on_library(x: Any) -> Any:
-            beside = [make_array(library, xp, y) for y in others]
-            return xp.sum(can(FUNCTIONS[name], x, *beside) * make_array(library, xp, weights))
-
-        x = make_array(library, xp, first)
-        gradient_of: Any
-        if library is Backend.JAX:
-            import jax
-
-            gradient, hessian = jax.grad(on_library)(x), jax.hessian(on_library)(x)
-            gradient_of = jax.jit(jax.grad(on_library))
-        else:
-            import torch
-
-            gradient, hessian = torch.func.grad(on_library)(x), torch.func.hessian(on_library)(x)
-            gradient_of = torch.func.grad(on_library)
-        close(gradient, differences(on_host, first), 1e-7)
-        at = (1, 2)  # one row of the second derivative
-        along = differences(lambda y: to_numpy(gradient_of(make_array(library, xp, y)))[at], first)
-        close(to_numpy(hessian)[at], along, 1e-7)
+    with declared(name, call, "derivatives"):
+        batch = [make_array(library, xp, x) for x in over_all(call).values()]
+        out = to_numpy(vmap(grad(objective), 0)(*batch))
+        singles = [to_numpy(grad(objective)(*(x[i] for x in batch))) for i in range(2)]
+        close(out, np.stack(singles), 1e-12)
 
 
-@each
-def test_jax_without_64_bits(name: str) -> None:
+@each_of_few_calls
+def test_jax_without_64_bits(name: str, call: Call) -> None:
     """As JAX is unless told otherwise, nothing asks it for what it would warn not to have."""
     available(Backend.JAX)
     import jax
 
     config: Any = jax.config
-    can, wide = CAPABILITIES[name], config.jax_enable_x64
+    wide = config.jax_enable_x64
     jax.config.update("jax_enable_x64", False)
     try:
-        out = can(FUNCTIONS[name], *map(jax.numpy.asarray, can.arguments))
+        out = parts(call(FUNCTIONS[name], **made(jax.numpy.asarray, call.arrays)))
     finally:
         jax.config.update("jax_enable_x64", wide)
-    assert out.dtype == "float32"
-    close(out, expected(can, name), 1e-5)
+    assert all(part.dtype in ("float32", "complex64") for part in out)
+    close(out, parts(call(FUNCTIONS[name], **call.arrays)), 1e-5)
 
 
-def differences(function: Callable[[Any], Any], x: Any, step: float = 1e-5) -> Any:
-    """Return central differences by each entry."""
-    out = np.zeros_like(x)
-    for at in np.ndindex(*x.shape):
-        above, below = x.copy(), x.copy()
-        above[at] += step
-        below[at] -= step
-        out[at] = (function(above) - function(below)) / (2 * step)
-    return out
-
-
-@each
+@each_of_few_calls
 @on_torch
-def test_compile(library: Backend, xp: Any, name: str) -> None:
+def test_compile(library: Backend, xp: Any, name: str, call: Call) -> None:
     import torch
 
-    with declared(name, "compile") as can, warnings.catch_warnings():
+    with declared(name, call, "compile"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells which functions it looks into
         torch._dynamo.reset()
-        compiled = torch.compile(lambda *x: can(FUNCTIONS[name], *x), backend="eager")
-        close(compiled(*(make_array(library, xp, x) for x in can.arguments)), expected(can, name))
+        compiled = torch.compile(lambda **x: call(FUNCTIONS[name], **x), backend="eager")
+        out = compiled(**made(lambda x: make_array(library, xp, x), call.arrays))
+        close(out, call(FUNCTIONS[name], **call.arrays))
 
 
-@each
-def test_no_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@each_call
+def test_no_wait(name: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """No number is read from a device: shown on PyTorch's, which has shapes but no numbers."""
     available(Backend.TORCH)
     import torch
@@ -257,9 +378,10 @@ def test_no_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_products, "_FEW_TERMS", 0)  # lest small products be summed term by term
     watching: Any = Watching
-    with declared(name, "no wait") as can:
-        given = [torch.asarray(x, device="meta") for x in can.arguments]
+    with declared(name, call, "no wait"):
+        given = made(lambda x: torch.asarray(x, device="meta"), call.arrays)
         with watching():
-            out = can(FUNCTIONS[name], *given)
-        assert tuple(out.shape) == expected(can, name).shape
+            out = call(FUNCTIONS[name], **given)
+        wanted = call(FUNCTIONS[name], **call.arrays)
+        assert [tuple(x.shape) for x in parts(out)] == [x.shape for x in parts(wanted)]
         assert not read

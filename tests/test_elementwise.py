@@ -26,7 +26,7 @@ from agnostic_lse import (
     logsumexp,
 )
 from tests.backends import Backend, available, make_array, to_numpy
-from tests.reference import roundoffs
+from tests.reference import exactly, needs_long_double, roundoffs
 
 UNARY = (log1mexp, log1pexp, logexpm1, log_expit, logit, logitexp)
 BINARY = (logaddexp, logsubexp)
@@ -217,7 +217,7 @@ EXACT: dict[str, tuple[Any, Any]] = {
 def arguments_of(name: str) -> Any:
     rng = np.random.default_rng(0)
     size = np.concatenate(
-        [10 ** rng.uniform(-8, 3, 1500), rng.uniform(0.3, 1.2, 800), math.log(2) * np.ones(3)]
+        [10 ** rng.uniform(-8, 3, 1500), rng.uniform(0.3, 1.3, 800), math.log(2) * np.ones(3)]
     )
     if name in ("log1pexp", "log_expit"):
         return np.concatenate([size, -size])
@@ -271,6 +271,54 @@ def test_accuracy_of_pairs(array: Any, sign: int, dtype: str) -> None:
             share = mp.exp(a - expected)
             size = max(abs(expected), share * abs(a) + abs(share - 1) * abs(b))
             assert roundoffs(value, expected, size, dtype) <= 4, (x1, x2)
+
+
+def long_doubles(low: float, high: float, count: int) -> Any:
+    """Return long doubles, evenly spread, with digits that no double has."""
+    rng = np.random.default_rng(2)
+    more = rng.random(count).astype(np.longdouble) * np.longdouble(2) ** -53
+    return low + (high - low) * (rng.random(count) + more)
+
+
+@needs_long_double
+@pytest.mark.parametrize("library", [Backend.NUMPY, Backend.NUMPY_TILES, Backend.DASK], ids=str)
+@each_unary
+def test_accuracy_of_long_doubles(library: Backend, xp: Any, function: Any) -> None:
+    """Where glibc's log1pl turns to another formula, among other places."""
+    name = function.__name__
+    true, by_argument = EXACT[name]
+    places = (
+        [(0.25, 0.75), (0.405, 0.42), (0.56, 0.57)] if name == "logit" else [(0, 2.5), (1, 1.3)]
+    )
+    spread = [long_doubles(low, high, 800) for low, high in places]
+    x = np.concatenate([arguments_of(name)[::10], *spread])
+    if name in ("log1pexp", "log_expit"):
+        x = np.concatenate([x, -x])
+    x = -np.abs(x) if name in ("log1mexp", "logitexp") else x
+    out = to_numpy(function(make_array(library, xp, x)))
+    assert out.dtype == np.longdouble
+    with mp.workprec(200):
+        for value, argument in zip(out, map(exactly, x), strict=True):
+            expected = true(argument)
+            size = max(abs(expected), abs(by_argument(argument)))
+            assert roundoffs(value, expected, size, "longdouble") <= 4, argument
+
+
+@needs_long_double
+@pytest.mark.parametrize("sign", [1, -1])
+def test_accuracy_of_long_double_pairs(sign: int) -> None:
+    gap = long_doubles(1e-3, 2.5, 3000)
+    high = np.random.default_rng(0).choice([-1, 1], 3000) * 10 ** long_doubles(-6, 1, 3000)
+    high[:500] = 0
+    low = high - gap
+    out: Any = (logaddexp if sign == 1 else logsubexp)(high, low)
+    with mp.workprec(200):
+        pairs = zip(map(exactly, high), map(exactly, low), strict=True)
+        for value, (a, b) in zip(out, pairs, strict=True):
+            expected = a + mp.log1p(sign * mp.exp(b - a))
+            share = mp.exp(a - expected)
+            size = max(abs(expected), share * abs(a) + abs(share - 1) * abs(b))
+            assert roundoffs(value, expected, size, "longdouble") <= 4, (a, b)
 
 
 @given(st.floats(-700, 700))

@@ -18,14 +18,17 @@ import array_api_compat as compat
 import numpy as np
 
 from . import _engines, _logsum
-from ._elementary import expm1, log1p
+from ._elementary import expm1, two_sum
+from ._elementary import log1p as _library_log1p
 from ._namespace import (
+    WIDE,
     Array,
     DType,
     Namespace,
     arguments,
     broadcast,
     constant,
+    dtype_name,
     exact_dtype,
     finished,
     is_complex,
@@ -84,9 +87,10 @@ def logaddexp(x1: Any, x2: Any, *, xp: Namespace | None = None) -> Any:
     """
     xp, dtype, (x1, x2), _ = arguments(xp, x1=x1, x2=x2)
     if is_complex(xp, dtype):
-        terms = xp.stack(broadcast(xp, x1=working(xp, x1, dtype), x2=working(xp, x2, dtype)))
-        state = _logsum.state_of(xp, terms, None, None, (0,))
-        return finished(xp, _logsum.logarithm(xp, _logsum.value(xp, state)), dtype, (0,), False)
+        arrays = broadcast(xp, x1=working(xp, x1, dtype), x2=working(xp, x2, dtype))
+        if compat.is_dask_namespace(xp):
+            return _by_blocks(_complex_logaddexp, dtype, arrays)
+        return finished(xp, _complex_logaddexp(xp, *arrays), dtype)
     return _entrywise(xp, dtype, _logaddexp, x1=x1, x2=x2)
 
 
@@ -98,7 +102,31 @@ def _logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     gap = low - xp.where(xp.isinf(high), 0.0, high)
     # Beside +inf nothing counts but nan.
     gap = xp.where((high == xp.inf) & ~xp.isnan(low), -xp.inf, gap)
-    return _unless_absent(xp, high) + log1p(xp, xp.exp(gap))
+    return _log1p(xp, xp.exp(gap), plus=_unless_absent(xp, high))
+
+
+def _complex_logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
+    state = _logsum.state_of(xp, xp.stack((x1, x2)), None, None, (0,))
+    return _logsum.logarithm(xp, _logsum.value(xp, state))[0, ...]
+
+
+def _log1p(xp: Namespace, x: Array, plus: Array | None = None) -> Array:
+    """Return log(1 + x), and numbers added to it, of long doubles too to the last digits.
+
+    On x86, glibc's log1pl rounds 1 + x where x is above 0.29 or below -0.29, and takes the
+    processor's logarithm. It errs by up to 4.4 units of roundoff there, and by 1.4 elsewhere. The
+    logarithm of the rounded sum is taken here too, but what rounding took from the sum is added.
+    """
+    if dtype_name(x.dtype) not in WIDE:
+        out = _library_log1p(xp, x)
+        return out if plus is None else plus + out
+    whole, lost = two_sum(xp.ones_like(x), x)
+    far = (xp.abs(x) > 0.25) & xp.isfinite(x) & (whole > 0)
+    whole = xp.where(far, whole, 1.0)
+    out = xp.where(far, lost / whole, _library_log1p(xp, xp.where(far, 0.0, x)))
+    # The small part first, so that one rounding less is as large as the logarithm.
+    out = out if plus is None else plus + out
+    return xp.where(far, out + xp.log(whole), out)
 
 
 def _unless_absent(xp: Namespace, x: Array) -> Array:
@@ -246,7 +274,7 @@ def _log1mexp(xp: Namespace, x: Array) -> Array:
     return xp.where(
         near,
         xp.log(-expm1(xp, xp.where(near, x, -1.0))),
-        log1p(xp, -xp.exp(xp.where(near, -1.0, x))),
+        _log1p(xp, -xp.exp(xp.where(near, -1.0, x))),
     )
 
 
@@ -349,7 +377,7 @@ def _logexpm1(xp: Namespace, x: Array) -> Array:
     return xp.where(
         near,
         xp.log(expm1(xp, xp.where(near, x, 1.0))),
-        far + log1p(xp, -xp.exp(-far)),
+        _log1p(xp, -xp.exp(-far), plus=far),
     )
 
 
@@ -454,7 +482,7 @@ def _logit(xp: Namespace, p: Array) -> Array:
     # beside the zero at 1/2. Outside, the logarithm is larger than 1 and divides the error.
     near = (p > 0.25) & (p < 0.75)
     inner, outer = xp.where(near, p, 0.5), xp.where(near, 0.5, p)
-    return xp.where(near, log1p(xp, (2 * inner - 1) / (1 - inner)), xp.log(outer / (1 - outer)))
+    return xp.where(near, _log1p(xp, (2 * inner - 1) / (1 - inner)), xp.log(outer / (1 - outer)))
 
 
 @quiet
@@ -522,7 +550,7 @@ def _logitexp(xp: Namespace, x: Array) -> Array:
     of_complement = xp.where(
         above,
         xp.log(xp.where(above, minus, 1.0)),
-        log1p(xp, xp.where(near, minus, -xp.exp(xp.where(below, x, -1.0)))),
+        _log1p(xp, xp.where(near, minus, -xp.exp(xp.where(below, x, -1.0)))),
     )
     return xp.where(near, shifted, x) - of_complement
 
@@ -534,18 +562,27 @@ def _entrywise(
     real = {name: real_working(xp, name, array, dtype) for name, array in numbers.items()}
     arrays = broadcast(xp, **real)
     if compat.is_dask_namespace(xp):
-        import dask.array as da  # loaded already, since the arrays are its own
+        return _by_blocks(partial(_exactly, kernel=kernel), dtype, arrays)
+    return finished(xp, _engines.mapped(xp, partial(_exactly, xp, kernel=kernel), *arrays), dtype)
 
-        return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
-    return finished(xp, _engines.mapped(xp, partial(_exactly, xp, kernel), *arrays), dtype)
+
+def _by_blocks(kernel: Callable[..., Array], dtype: DType, arrays: list[Array]) -> Array:
+    """Return what a kernel makes of the blocks of Dask arrays of one shape."""
+    import dask.array as da  # loaded already, since the arrays are its own
+
+    # map_blocks alone takes blocks of several arrays by number, not by what they cover.
+    places = tuple(range(arrays[0].ndim))
+    pairs = [part for array in arrays for part in (array, places)]
+    arrays = da.core.unify_chunks(*pairs)[1]
+    return da.map_blocks(partial(_of_block, kernel, dtype), *arrays, dtype=dtype)
 
 
 @quiet
 def _of_block(kernel: Callable[..., Array], dtype: DType, *blocks: Array) -> Array:
     xp = compat.array_namespace(*blocks)
-    return xp.astype(_exactly(xp, kernel, *blocks), dtype, copy=False)
+    return xp.astype(kernel(xp, *blocks), dtype, copy=False)
 
 
-def _exactly(xp: Namespace, kernel: Callable[..., Array], *arrays: Array) -> Array:
+def _exactly(xp: Namespace, *arrays: Array, kernel: Callable[..., Array]) -> Array:
     exact = exact_dtype(xp, arrays[0])
     return kernel(xp, *(xp.astype(array, exact, copy=False) for array in arrays))

@@ -20,6 +20,7 @@ from ._namespace import (
     real_working,
     refuse_containers,
     to_host,
+    without_empty_blocks,
 )
 from ._reductions import logsumexp
 from ._sums import total
@@ -221,7 +222,7 @@ def _membership(xp: Namespace, device: Any, y_true: Any, log_proba: Array, class
     """Return for each sample and each class whether that is the true one."""
     refuse_containers("y_true", y_true)
     beside = not compat.is_numpy_namespace(xp) and lies_on(xp, device, y_true)
-    y = y_true if beside else _on_host("y_true", y_true)
+    y = without_empty_blocks(y_true) if beside else _on_host("y_true", y_true)
     _refuse_length("y_true", y, log_proba)
     name = "labels"
     if classes is None:
@@ -345,7 +346,9 @@ def _weights(xp: Namespace, device: Any, sample_weight: Any, log_proba: Array) -
         return xp.ones_like(log_proba if log_proba.ndim == 1 else log_proba[:, 0], dtype=wide)
     refuse_containers("sample_weight", sample_weight)
     beside = lies_on(xp, device, sample_weight)
-    weights = sample_weight if beside else _on_host("sample_weight", sample_weight)
+    weights = (
+        without_empty_blocks(sample_weight) if beside else _on_host("sample_weight", sample_weight)
+    )
     _refuse_length("sample_weight", weights, log_proba)
     if not beside:
         if weights.dtype.kind not in "biuf":

@@ -23,7 +23,7 @@ DType: TypeAlias = Any
 quiet = np.errstate(all="ignore")
 
 # What NumPy's longdouble is called depends on the machine.
-_WIDE = ("longdouble", "float128", "float96")
+WIDE = ("longdouble", "float128", "float96")
 _NUMERIC = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
@@ -258,10 +258,8 @@ def _as_array(xp: Namespace, name: str, value: Any, device: Any, dtype: DType = 
     kind = type(value).__name__
     if isinstance(value, np.ndarray):
         array = np.asarray(value)  # a subclass such as numpy.matrix changes what shapes mean
-    elif compat.is_dask_array(value):
-        array = _with_one_block_of_little(value)
     elif _is_array(value):
-        array = value
+        array = without_empty_blocks(value)
     else:
         if compat.is_numpy_namespace(xp) and hasattr(value, "__array__"):
             value = np.asanyarray(value)  # which shows what kind of array it is
@@ -338,17 +336,21 @@ def _shape_of(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
-def _with_one_block_of_little(array: Array) -> Array:
-    """Return a Dask array in one block along each axis of length 0 or 1.
+def without_empty_blocks(array: Array) -> Array:
+    """Return a Dask array without its empty blocks, but for one along each axis of length 0.
 
-    Empty blocks beside that of length 1 would each be broadcast, too.
+    Other libraries' arrays are returned as they are.
+
+    An empty block beside one of length 1 would be broadcast, and Dask's own functions lose track
+    of empty blocks: a flip drops entries, and a rechunk refers to tasks that do not exist.
     """
-    few = {
-        axis: -1
-        for axis, (length, blocks) in enumerate(zip(array.shape, array.numblocks, strict=True))
-        if length <= 1 and blocks > 1  # which unknown lengths are not
-    }
-    return array.rechunk(few) if few else array
+    if not compat.is_dask_array(array):
+        return array
+    for axis, (length, chunks) in enumerate(zip(array.shape, array.chunks, strict=True)):
+        full = [place for place, chunk in enumerate(chunks) if chunk != 0] or [0]
+        if len(full) < len(chunks) and not math.isnan(length):  # which unknown lengths are
+            array = array.blocks[(*(slice(None),) * axis, full)]
+    return array
 
 
 def whole_numbers(xp: Namespace, name: str, value: Any, beside: tuple[str, Array]) -> Array:
@@ -538,7 +540,7 @@ def smallest_normal(xp: Namespace, dtype: DType) -> Any:
 
 def _of_python(dtype: DType, number: Any) -> Any:
     """Return a limit of a dtype as a Python number, unless that has fewer digits."""
-    return number if dtype_name(dtype) in _WIDE else float(number)
+    return number if dtype_name(dtype) in WIDE else float(number)
 
 
 def as_complex(xp: Namespace, real: Array, imag: Array) -> Array:

@@ -81,8 +81,9 @@ def logmatmulexp(a: Any, b: Any, *, xp: Namespace | None = None) -> Any:
     xp, dtype, (a, b), _ = arguments(xp, a=a, b=b)
     a, b = real_working(xp, "a", a, dtype), real_working(xp, "b", b, dtype)
     _refuse_shapes(a, b)
-    left = a if a.ndim > 1 else xp.expand_dims(a, axis=0)
-    right = b if b.ndim > 1 else xp.expand_dims(b, axis=1)
+    # By indices, since Dask's expand_dims asks for lengths.
+    left = a if a.ndim > 1 else a[None, :]
+    right = b if b.ndim > 1 else b[:, None]
     out = (_over_blocks if compat.is_dask_namespace(xp) else _product)(xp, left, right)
     single = (-2,) * (a.ndim == 1) + (-1,) * (b.ndim == 1)
     return finished(xp, out, dtype, single, keepdims=False)
@@ -98,6 +99,12 @@ def _refuse_shapes(a: Array, b: Array) -> None:
             )
     inner = a.shape[-1], b.shape[-2 if b.ndim > 1 else 0]
     batches = shapes[0][:-2], shapes[1][:-2]
+    for name, shape, batch in zip("ab", shapes, batches, strict=True):
+        if any(map(math.isnan, batch)):
+            raise ValueError(
+                f"{name} has shape {shape}, but known lengths were expected before the last two: "
+                "call its compute_chunk_sizes() first."
+            )
     known = not any(map(math.isnan, [*shapes[0], *shapes[1]]))  # Dask's may not be
     try:
         fits = inner[0] == inner[1] and np.broadcast_shapes(*batches) is not None
@@ -328,8 +335,9 @@ def _over_blocks(xp: Namespace, a: Array, b: Array) -> Array:
     """Multiply the blocks of Dask arrays, and sum what they make along the inner axis."""
     import dask.array as da  # loaded already, since the arrays are its own
 
-    if 0 in a.shape or 0 in b.shape:
-        return xp.full(_shape(a, b), -xp.inf, dtype=a.dtype)
+    shape = _shape(a, b)
+    if (0 in a.shape or 0 in b.shape) and not any(map(math.isnan, shape)):
+        return xp.full(shape, -xp.inf, dtype=a.dtype)
     ndim = max(a.ndim, b.ndim)
     m, n, k = ndim - 2, ndim - 1, ndim
     products = da.blockwise(

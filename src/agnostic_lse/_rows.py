@@ -12,7 +12,7 @@ from sklearn import config_context, get_config
 from sklearn.exceptions import NotFittedError
 
 from ._engines import threads
-from ._namespace import Array, quiet, refuse_containers, refuse_lazy
+from ._namespace import Array, quiet, refuse_containers, refuse_lazy, without_empty_blocks
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -38,7 +38,7 @@ def by_blocks(method: Method) -> Method:
                 f"X has shape {X.shape}, but two dimensions were expected: pass a row for each "
                 "sample."
             )
-        X = X.rechunk({1: -1})
+        X = without_empty_blocks(X).rechunk({1: -1})
         row = compat.array_namespace(X._meta).zeros((1, X.shape[1]), dtype=X.dtype)
         try:
             of_row = of_rows(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,16 +91,56 @@ def logcumsumexp(
     xp, dtype, (x,), _ = arguments(xp, x=x)
     x = working(xp, x, dtype)
     if axis is None:
-        x, axis = xp.reshape(x, (-1,)), 0
+        x, axis = _flat(xp, x), 0
     axis = one_axis(axis, x.ndim)
     if reverse:
-        x = xp.flip(x, axis=axis)
+        x = _flipped(xp, x, axis)
     out = x if 0 in x.shape else _logcumsumexp(xp, x, axis)
     if include_initial:
-        shape = tuple(1 if place == axis else length for place, length in enumerate(x.shape))
-        nothing = xp.full(shape, -xp.inf, dtype=out.dtype, device=compat.device(x))
-        out = xp.concat([nothing, out], axis=axis)
-    return finished(xp, xp.flip(out, axis=axis) if reverse else out, dtype)
+        out = _with_nothing_before(xp, out, axis)
+    return finished(xp, _flipped(xp, out, axis) if reverse else out, dtype)
+
+
+def _flat(xp: Namespace, x: Array) -> Array:
+    """Return the entries along one axis."""
+    if x.ndim == 1:  # of a length that Dask need not know
+        return x
+    if any(map(math.isnan, x.shape)):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, but known lengths were expected: call its "
+            "compute_chunk_sizes() first, or give an axis."
+        )
+    if 0 in x.shape:  # which Dask's reshape does not take
+        return xp.empty(0, dtype=x.dtype, device=compat.device(x))
+    return xp.reshape(x, (-1,))
+
+
+def _flipped(xp: Namespace, x: Array, axis: int) -> Array:
+    """Return the array from its end to its beginning along an axis."""
+    if not compat.is_dask_namespace(xp):
+        return xp.flip(x, axis=axis)
+    # Dask's own flip needs the lengths of blocks.
+    x = x.blocks[(*(slice(None),) * axis, slice(None, None, -1))]
+    return x.map_blocks(np.flip, axis=axis, dtype=x.dtype, meta=x._meta)
+
+
+def _with_nothing_before(xp: Namespace, x: Array, axis: int) -> Array:
+    """Return the array with one entry of -inf before all others along an axis."""
+    if not compat.is_dask_namespace(xp):
+        return xp.concat([_nothing(x, axis), x], axis=axis)
+    import dask.array as da  # loaded already, since the array is its own
+
+    first = x.blocks[(*(slice(None),) * axis, slice(0, 1))]
+    chunks = tuple((1,) if place == axis else of for place, of in enumerate(x.chunks))
+    nothing = first.map_blocks(_nothing, axis, chunks=chunks, dtype=x.dtype, meta=x._meta)
+    return da.concatenate([nothing, x], axis=axis, allow_unknown_chunksizes=True)
+
+
+def _nothing(x: Array, axis: int) -> Array:
+    """Return one entry of -inf along an axis."""
+    xp = compat.array_namespace(x)
+    shape = tuple(1 if place == axis else length for place, length in enumerate(x.shape))
+    return xp.full(shape, -xp.inf, dtype=x.dtype, device=compat.device(x))
 
 
 def _logcumsumexp(xp: Namespace, x: Array, axis: int) -> Array:
