@@ -377,6 +377,9 @@ def units(exact: Exact, size: float, sign: Any, dtype: str, which: str = "promis
         return 0.0 if size == math.inf and sign == exact.sign else math.inf
     if size == math.inf or (not exact.is_complex and (sign == 0) != (size == -math.inf)):
         return math.inf
+    if exact.is_mean and roundoff * exact.loose.spread > 0.1:
+        # The rounding of terms or weights may leave nothing of a sum that the mean is made of.
+        return 0.0
     with mp.workdps(FEWEST_DIGITS):
         chosen: Size = getattr(exact, which)
         if exact.log == -mp.inf:

@@ -197,13 +197,14 @@ class _Mean:
 
     def totals(
         self,
-        function: Callable[[Array, Array, Array], tiles.Results],
+        function: Callable[[Array, Array, Array, Array], tiles.Results],
         scale: Array | None,
         slot: Array,
     ) -> Any:
-        """Return the sums of what a function makes of exponents, of weights and of a slot each.
+        """Return the sums of what a function makes of exponents, weights and a slot for each sum.
 
-        Weights are those over a scale, or 1 without any, and 0 where masked.
+        Weights are those over a scale, or 1 without any, and 0 where masked. The function is told,
+        too, which terms are there: a weight over the scale may vanish.
         """
         xp = self.xp
 
@@ -213,9 +214,11 @@ class _Mean:
             if b is None or scale is None:
                 real = xp.real(a) if is_complex(xp, a.dtype) else a
                 weight = xp.ones_like(real) if where is None else xp.astype(where, real.dtype)
+                there = weight != 0
             else:
-                weight = (b if where is None else xp.where(where, b, xp.zeros_like(b))) / scale
-            terms = function(a, weight, slot)
+                b = b if where is None else xp.where(where, b, xp.zeros_like(b))
+                weight, there = b / scale, b != 0
+            terms = function(a, weight, there, slot)
             return tuple(_sums.total(xp, term, self.axes) for term in terms)
 
         return self._reduced(totals, _sum_of, scale, slot)
@@ -314,12 +317,14 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
         return first  # as of log-likelihoods, which lie far below 0: one round does
     centre = constant(xp.where(known & (xp.abs(first) > 0.75), first, 0.0))
     above = functools.partial(_above_centre, xp, mean.has_weights)
-    leading, others, *size = mean.totals(above, sums.weights.scale, centre)
+    leading, others, *more = mean.totals(above, sums.weights.scale, centre)
     whole = _whole(sums.weights)
     sound = known & (whole != 0)
-    for each in size:
-        # Where signed weights have all but cancelled, -1 of each term far below does not.
-        sound = sound & (each < 8 * xp.abs(whole))
+    if more:
+        size, beyond = more
+        # Where signed weights have all but cancelled, -1 of each term far below does not. And terms
+        # so far above that their weights vanish are in the difference of logarithms alone.
+        sound = sound & (size < 8 * xp.abs(whole)) & (beyond == 0)
     excess = (leading + others) / xp.where(sound, whole, 1.0)
     if is_complex(xp, excess.dtype):
         sound = sound & (xp.abs(excess) < 0.75)
@@ -328,28 +333,34 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
     else:
         sound = sound & (excess > -0.75)
         out = centre + log1p(xp, xp.where(sound, excess, 0.0))
-    # Weights that vanish beside the largest are in the difference of logarithms alone.
     sound = sound & (xp.abs(out - log) < 0.01)
     return xp.where(sound & needed, out, first)
 
 
 def _above_centre(
-    xp: Namespace, has_weights: bool, a: Array, weight: Array, centre: Array
+    xp: Namespace, has_weights: bool, a: Array, weight: Array, there: Array, centre: Array
 ) -> tiles.Results:
-    """Return what terms have above those of a centre: leading digits, and what these leave."""
+    """Return what terms have above those of a centre: leading digits, and what these leave.
+
+    With weights, return also how large the terms are, and which lie beyond all exponentials.
+    """
     # What is not there counts for nothing wherever it lies, but for the derivative by its weight.
     if is_complex(xp, a.dtype) or is_complex(xp, centre.dtype):
         x, angle = _signed.real_and_angle(xp, a)
-        real_centre, angle_of_centre = _signed.real_and_angle(xp, centre)
-        there = (weight != 0) | (x < xp.inf)
-        difference = xp.where(there, _sums.bounded(xp, x, real_centre), 0.0)
-        known = there & (x != -xp.inf)
+        base, angle_of_centre = _signed.real_and_angle(xp, centre)
+        known = there | (x < xp.inf)
+        difference = xp.where(known, _sums.bounded(xp, x, base), 0.0)
+        known = known & (x != -xp.inf)
         growth = turned_expm1(xp, difference, xp.where(known, angle - angle_of_centre, 0.0))
     else:
-        there = (weight != 0) | (a < xp.inf)
-        growth = expm1(xp, xp.where(there, _sums.bounded(xp, a, centre), 0.0))
+        x, base = a, centre
+        known = there | (x < xp.inf)
+        growth = expm1(xp, xp.where(known, _sums.bounded(xp, x, base), 0.0))
     terms = weight * growth
     # Terms far below c leave -1, beside which those near it would be rounded. So the leading
     # digits of all are added apart.
     leading, left = _sums.split_digits(xp, terms)
-    return (leading, left, xp.abs(constant(terms))) if has_weights else (leading, left)
+    if not has_weights:
+        return leading, left
+    beyond = there & (x - base > _sums.highest_exponent(xp, x.dtype))
+    return leading, left, xp.abs(constant(terms)), xp.astype(beyond, x.dtype)

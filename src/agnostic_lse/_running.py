@@ -49,8 +49,8 @@ class RunningSum(NamedTuple):
 
     def joined(self, xp: Namespace, other: RunningSum) -> RunningSum:
         """Return the sum of both."""
-        ours, theirs = (_signed.size_of_peak(xp, State(*each[:4])) for each in (self, other))
-        kept = (ours + 1 > theirs) & ~xp.isnan(theirs) | xp.isnan(ours)
+        above = _signed.above(xp, State(*other[:4]), State(*self[:4]))
+        kept = (~(above >= 1) & ~xp.isnan(other.peak)) | xp.isnan(self.peak)
         top, low = (
             RunningSum(*(xp.where(kept, *pair) for pair in zip(one, two, strict=True)))
             for one, two in ((self, other), (other, self))

@@ -246,9 +246,12 @@ def signed(xp: Namespace, state: State) -> State:
     return State(state.peak, state.rest, lead, xp.ones_like(state.peak))
 
 
-def size_of_peak(xp: Namespace, state: State) -> Array:
-    """Return the exponent of the peak with that of its scale, to compare it with others'."""
-    return _real(xp, state.peak) + xp.log(state.scale)
+def above(xp: Namespace, other: State, one: State) -> Array:
+    """Return by how much the peak of one sum lies above that of another, with their scales.
+
+    The logarithm of neither scale is added to an exponent. Of two infinities it is nan.
+    """
+    return (_real(xp, other.peak) - _real(xp, one.peak)) + (xp.log(other.scale) - xp.log(one.scale))
 
 
 def _real(xp: Namespace, x: Array) -> Array:
@@ -258,24 +261,11 @@ def _real(xp: Namespace, x: Array) -> Array:
 def merge(xp: Namespace, one: State, other: State) -> State:
     """Return the state of two sums together: associative, commutative, of identity (-inf, 0)."""
     one, other = signed(xp, one), signed(xp, other)
-    top, low = ordered(xp, one, other, _is_first(xp, one, other))
+    first = ~(above(xp, other, one) > 0)
+    top, low = ordered(xp, one, other, first)
     whole, change, factor = joining(xp, low, top)
     rest = top.rest + (change + factor * low.rest)
     return State(top.peak, rest, top.lead + whole, top.scale)
-
-
-def _is_first(xp: Namespace, one: State, other: State) -> Array:
-    """Tell where the peak of the first sum is the larger one; where it is nan, both are."""
-    sizes = size_of_peak(xp, one), size_of_peak(xp, other)
-    first = sizes[0] > sizes[1]
-    level = sizes[0] == sizes[1]
-    # Where rounding makes them equal, their parts say it, lest the order of merging matter.
-    for ours, theirs in (
-        (_real(xp, one.peak), _real(xp, other.peak)),
-        (one.scale, other.scale),
-    ):
-        first, level = first | (level & (ours > theirs)), level & (ours == theirs)
-    return first | level | xp.isnan(sizes[0])
 
 
 def ordered(xp: Namespace, one: State, other: State, first: Array) -> tuple[State, State]:
@@ -407,6 +397,11 @@ def _log_complex(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array
     real, imag = xp.real(rest), xp.imag(rest)
     whole = xp.where(there, 1 + real, real)
     zero = (whole == 0) & (imag == 0)
+    # What is left of a cancelled sum may have few digits below the normal numbers.
+    eps = xp.finfo(real.dtype).eps
+    few = xp.maximum(xp.abs(whole), xp.abs(imag)) < smallest_normal(xp, real.dtype) / eps
+    up = xp.where(few, xp.full_like(real, 1 / eps), 1.0)
+    whole, imag = whole * up, imag * up
     # Double wheres: the branch not taken must stay finite, or its derivative turns into nan.
     size = xp.hypot(xp.where(zero, 1.0, whole), imag)
     # |1 + rest|^2 - 1, without cancellation where |1 + rest| is near 1
@@ -415,7 +410,7 @@ def _log_complex(xp: Namespace, there: Array, rest: Array) -> tuple[Array, Array
     log = xp.where(
         near,
         0.5 * _elementary.log1p(xp, xp.where(near, excess, 0.0)),
-        xp.log(xp.where(near, 1.0, size)),
+        xp.log(xp.where(near, 1.0, size)) - xp.log(up),
     )
     direction = as_complex(xp, xp.where(zero, 0.0, whole / size), imag / size)
     return xp.where(zero, -xp.inf, log), direction
