@@ -315,7 +315,9 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
     needed = (xp.abs(log) < 1 + below) | (below < 0.7)
     if compat.is_numpy_namespace(xp) and not (needed & known).any():
         return first  # as of log-likelihoods, which lie far below 0: one round does
-    centre = constant(xp.where(known & (xp.abs(first) > 0.75), first, 0.0))
+    # Complex products and logarithms round more, relative to what lies above the centre.
+    far = 1 / 64 if is_complex(xp, first.dtype) else 0.75
+    centre = constant(xp.where(known & (xp.abs(first) > far), first, 0.0))
     above = functools.partial(_above_centre, xp, mean.has_weights)
     leading, others, *more = mean.totals(above, sums.weights.scale, centre)
     whole = _whole(sums.weights)
