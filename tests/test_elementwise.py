@@ -221,7 +221,8 @@ def test_accuracy_of_long_doubles(library: Backend, xp: Any, function: Any) -> N
     places = (
         [(0.25, 0.75), (0.405, 0.42), (0.56, 0.57)] if name == "logit" else [(0, 2.5), (1, 1.3)]
     )
-    x = np.concatenate([arguments_of(name)[::10], *(long_doubles(*place, 800) for place in places)])
+    spread = [long_doubles(low, high, 800) for low, high in places]
+    x = np.concatenate([arguments_of(name)[::10], *spread])
     if name in ("log1pexp", "log_expit"):
         x = np.concatenate([x, -x])
     x = -np.abs(x) if name == "log1mexp" else x
