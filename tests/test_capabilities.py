@@ -47,9 +47,10 @@ each_real_call = _each(lambda can: can.calls)
 each_of_few_calls = _each(lambda can: can.few_calls())
 on_dask = pytest.mark.parametrize("library", [Backend.DASK], indirect=True, ids=str)
 on_torch = pytest.mark.parametrize("library", [Backend.TORCH], indirect=True, ids=str)
-with_derivatives = pytest.mark.parametrize(
-    "library", [Backend.TORCH, Backend.TORCH_CUDA, Backend.JAX], indirect=True, ids=str
+on_both_torch = pytest.mark.parametrize(
+    "library", [Backend.TORCH, Backend.TORCH_CUDA], indirect=True, ids=str
 )
+on_jax = pytest.mark.parametrize("library", [Backend.JAX], indirect=True, ids=str)
 
 
 @contextlib.contextmanager
@@ -225,10 +226,8 @@ def over_pairs(call: Call, function: Any, batched: Sequence[str]) -> tuple[Any, 
     return tuple(map(np.stack, zip(*pairs, strict=True)))
 
 
-@each_call
-@with_derivatives
-def test_vmap(library: Backend, name: str, call: Call) -> None:
-    """Over all arguments, over each alone, along another axis, and in another vmap."""
+def vmapped(library: Backend, name: str, call: Call) -> None:
+    """Map over all arguments, over each alone, along another axis, and in another vmap."""
     vmap, _, _ = transforms(library)
     xp, names = library.namespace(), list(call.arrays)
 
@@ -253,6 +252,18 @@ def test_vmap(library: Backend, name: str, call: Call) -> None:
         twice = [np.stack([x, x[::-1]], axis=1) for x in over_all(call).values()]
         out = parts(vmap(vmap(function, 0), 1)(*map(array, twice)))
         close(out, tuple(np.stack([part, part[::-1]]) for part in wanted))
+
+
+@each_call
+@on_both_torch
+def test_vmap(library: Backend, name: str, call: Call) -> None:
+    vmapped(library, name, call)
+
+
+@each_of_few_calls
+@on_jax
+def test_vmap_on_jax(library: Backend, name: str, call: Call) -> None:
+    vmapped(library, name, call)
 
 
 def over_all(call: Call) -> dict[str, Any]:
@@ -300,19 +311,19 @@ def along_a_line(library: Backend, name: str, call: Call) -> None:
 
 
 @each_call
-@pytest.mark.parametrize("library", [Backend.TORCH, Backend.TORCH_CUDA], indirect=True, ids=str)
+@on_both_torch
 def test_derivatives(library: Backend, name: str, call: Call) -> None:
     along_a_line(library, name, call)
 
 
 @each_of_few_calls
-@pytest.mark.parametrize("library", [Backend.JAX], indirect=True, ids=str)
-def test_derivatives_that_are_compiled(library: Backend, name: str, call: Call) -> None:
+@on_jax
+def test_derivatives_on_jax(library: Backend, name: str, call: Call) -> None:
     along_a_line(library, name, call)
 
 
 @each_of_few_calls
-@with_derivatives
+@on_both_torch
 def test_derivatives_under_vmap(library: Backend, name: str, call: Call) -> None:
     """The gradient for each of a batch, as that of each alone."""
     xp, (vmap, grad, _) = library.namespace(), transforms(library)

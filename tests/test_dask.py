@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import warnings
 from collections import Counter
@@ -22,7 +23,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 import agnostic_lse
-from agnostic_lse import log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
+from agnostic_lse import (
+    log_softmax,
+    logaddexp,
+    logcumsumexp,
+    logmatmulexp,
+    logmeanexp,
+    logsubexp,
+    logsumexp,
+    softmax,
+)
 from agnostic_lse._engines import choice, threads
 from agnostic_lse._engines.dask import reduced
 from agnostic_lse.sklearn import (
@@ -185,6 +195,51 @@ class TestChunks:
         for axis in (None, 0, 1):
             out = logsumexp(nothing, axis=axis, b=da.ones((0, 3))).compute()
             np.testing.assert_array_equal(out, logsumexp(np.empty((0, 3)), axis=axis))
+
+    @pytest.mark.parametrize("function", [logaddexp, logsubexp], ids=lambda f: f.__name__)
+    def test_of_two_kinds(self, function: Callable[..., Any]) -> None:
+        """What covers the same entries meets, and not what has the same number."""
+        x1, x2 = np.arange(1.0, 6.0), np.arange(0.0, 5.0) / 2
+        out = function(in_chunks(x1, ((1, 4),)), in_chunks(x2, ((4, 1),)))
+        close(out, function(x1, x2))
+        turned = np.asarray([1j, 0, 2j, 1, 0.5])
+        out = logaddexp(in_chunks(turned, ((1, 4),)), in_chunks(x2, ((2, 3),)))
+        close(out, logaddexp(turned, x2))
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("include_initial", [False, True])
+    def test_of_unknown_length_in_scans(self, reverse: bool, include_initial: bool) -> None:
+        x = numbers(8, 3)
+        options = {"reverse": reverse, "include_initial": include_initial}
+        for keep in (np.arange(8) % 3 == 1, np.arange(8) > 5, np.arange(8) < 0):
+            there = in_chunks(keep, 2)
+            for axis in (0, 1):
+                out = logcumsumexp(in_chunks(x, 2)[there], axis=axis, **options)
+                close(out, logcumsumexp(x[keep], axis=axis, **options), 1e-14)
+            out = logcumsumexp(in_chunks(x[:, 0].copy(), 2)[there], **options)
+            close(out, logcumsumexp(x[keep, 0], **options), 1e-14)
+
+    def test_of_unknown_length_refused(self) -> None:
+        unknown = in_chunks(np.ones((4, 2)), 2)
+        unknown = unknown[unknown[:, 0] > 0]
+        match = r"^x has shape \(nan, 2\), but known lengths were expected: call its compute_chunk_"
+        with pytest.raises(ValueError, match=match):
+            logcumsumexp(unknown)
+        with pytest.raises(ValueError, match=r"^a has shape \(nan, 2, 1\), but known lengths were"):
+            logmatmulexp(unknown[:, :, None], unknown[:, None, :])
+
+    def test_of_unknown_length_in_products(self) -> None:
+        x = numbers(6, 3)
+        keep = x[:, 0] > 0
+        lazy, lazy_row, there = in_chunks(x, 2), in_chunks(x[:, 0].copy(), 2), in_chunks(keep, 2)
+        lazy, lazy_row, x, row = lazy[there], lazy_row[there], x[keep], x[keep, 0]
+        for ours, theirs in (
+            (logmatmulexp(lazy.T, lazy), logmatmulexp(x.T, x)),
+            (logmatmulexp(lazy_row, lazy), logmatmulexp(row, x)),
+            (logmatmulexp(lazy.T, lazy_row), logmatmulexp(x.T, row)),
+            (logmatmulexp(lazy[:, :0], da.zeros((0, 2))), logmatmulexp(x[:, :0], np.zeros((0, 2)))),
+        ):
+            close(ours, theirs, 1e-13)
 
     @each_reduction
     @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
@@ -398,11 +453,36 @@ class TestEstimators:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             log_proba(LogisticRegression(), in_chunks(np.ones((4, 2)), 2))
 
-    def test_chunks_of_no_rows(self) -> None:
+    @pytest.mark.parametrize("rows", [(0, 20, 40, 0), (60, 0), (0, 60), (30, 0, 0, 30), (0, 0)])
+    @pytest.mark.parametrize("columns", [(3,), (0, 3), (1, 0, 2)])
+    def test_chunks_of_nothing(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> None:
         X, y = data()
         model = LogisticRegression().fit(X, y)
-        lazy = in_chunks(X, ((0, 20, 40, 0), (3,)))
-        np.testing.assert_array_equal(log_proba(model, lazy).compute(), log_proba(model, X))
+        lazy = in_chunks(X[: sum(rows)], (rows, columns))
+        classifier = LogProbabilityClassifier(model).fit(X, y)
+        for use in (functools.partial(log_proba, model), classifier.predict_log_proba):
+            out, wanted = use(lazy), use(X)[: sum(rows)]
+            assert out.shape == wanted.shape
+            np.testing.assert_array_equal(out.compute(), wanted)
+        for transformer in (LogSoftmaxTransformer(), LogSumExpTransformer({"front": [0, 2]})):
+            out = transformer.fit(X).transform(lazy)
+            np.testing.assert_array_equal(out.compute(), transformer.transform(X)[: sum(rows)])
+        mixture = GaussianMixture(2, random_state=0).fit(X)
+        out = log_responsibilities(mixture, lazy).compute()
+        np.testing.assert_array_equal(out, log_responsibilities(mixture, X)[: sum(rows)])
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_log_loss_of_chunks_of_nothing(self, count: int) -> None:
+        y, log_p = np.arange(count) % 2, np.log(np.full((count, 2), [0.25, 0.75]))
+        weights = np.arange(1.0, count + 1)
+        wanted = log_loss(y, log_p, sample_weight=weights, labels=[0, 1])
+        kinds = [(0, count), (count, 0), (0, count, 0), (count,)]
+        for one, two, three in itertools.product(kinds, repeat=3):
+            given = in_chunks(y, (one,)), in_chunks(log_p, (two, (1, 0, 1)))
+            weighed = in_chunks(weights, (three,))
+            close(log_loss(*given, sample_weight=weighed, labels=[0, 1]).compute(), wanted)
+            given = in_chunks(y, (one,)), in_chunks(log_p[:, 1].copy(), (two,))
+            close(log_loss(*given, sample_weight=weighed, labels=[0, 1]).compute(), wanted)
 
     def test_log_loss(self, uncomputed: Any) -> None:
         X, y = data()
