@@ -1,6 +1,7 @@
 """Measure the largest errors, beside other libraries: ``python -m tests.accuracy``.
 
-``--only "logsumexp, signed"`` measures the rows of that name, and writes no page.
+``--only "logsumexp, signed"`` measures the rows of that name, and writes no page; with ``--update``
+it writes them beside the results that other rows had.
 """
 
 from __future__ import annotations
@@ -203,13 +204,16 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", choices=PROBLEMS, metavar="ROW", help="print these, and write nothing"
     )
+    parser.add_argument(
+        "--update", action="store_true", help="write what --only measures beside the other results"
+    )
     parser.add_argument("--show", action="store_true", help="print the worst arguments, too")
     options = parser.parse_args()
     tables = measure(options.rounds, options.examples, options.only or list(PROBLEMS))
     if options.show:
         for table in tables:
             print(table["function"], table["dtype"], table["errors"], table["our_worst_arguments"])
-    if options.only:
+    if options.only and not options.update:
         return
     results = {
         "unit": "roundoffs times the condition number",
@@ -218,9 +222,16 @@ def main() -> None:
         "versions": versions(),
         "random_draws": options.rounds,
         "searched_examples": options.examples,
-        "results": tables,
-        "long_sums": long_sums(options.long_sums) if options.long_sums else [],
     }
+    if options.only:
+        before = json.loads(options.out.read_text())
+        kept = [table for table in before["results"] if table["function"] not in options.only]
+        order = list(PROBLEMS)
+        tables = sorted([*kept, *tables], key=lambda table: order.index(table["function"]))
+        results |= {"results": tables, "long_sums": before["long_sums"]}
+    else:
+        sums = long_sums(options.long_sums) if options.long_sums else []
+        results |= {"results": tables, "long_sums": sums}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     picture = options.page.with_suffix(".png")
