@@ -18,17 +18,14 @@ import array_api_compat as compat
 import numpy as np
 
 from . import _engines, _logsum
-from ._elementary import expm1, two_sum
-from ._elementary import log1p as _library_log1p
+from ._elementary import expm1, log1p
 from ._namespace import (
-    WIDE,
     Array,
     DType,
     Namespace,
     arguments,
     broadcast,
     constant,
-    dtype_name,
     exact_dtype,
     finished,
     is_complex,
@@ -102,31 +99,12 @@ def _logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     gap = low - xp.where(xp.isinf(high), 0.0, high)
     # Beside +inf nothing counts but nan.
     gap = xp.where((high == xp.inf) & ~xp.isnan(low), -xp.inf, gap)
-    return _log1p(xp, xp.exp(gap), plus=_unless_absent(xp, high))
+    return log1p(xp, xp.exp(gap), plus=_unless_absent(xp, high))
 
 
 def _complex_logaddexp(xp: Namespace, x1: Array, x2: Array) -> Array:
     state = _logsum.state_of(xp, xp.stack((x1, x2)), None, None, (0,))
     return _logsum.logarithm(xp, _logsum.value(xp, state))[0, ...]
-
-
-def _log1p(xp: Namespace, x: Array, plus: Array | None = None) -> Array:
-    """Return log(1 + x), and numbers added to it, of long doubles too to the last digits.
-
-    On x86, glibc's log1pl rounds 1 + x where x is above 0.29 or below -0.29, and takes the
-    processor's logarithm. It errs by up to 4.4 units of roundoff there, and by 1.4 elsewhere. The
-    logarithm of the rounded sum is taken here too, but what rounding took from the sum is added.
-    """
-    if dtype_name(x.dtype) not in WIDE:
-        out = _library_log1p(xp, x)
-        return out if plus is None else plus + out
-    whole, lost = two_sum(xp.ones_like(x), x)
-    far = (xp.abs(x) > 0.25) & xp.isfinite(x) & (whole > 0)
-    whole = xp.where(far, whole, 1.0)
-    out = xp.where(far, lost / whole, _library_log1p(xp, xp.where(far, 0.0, x)))
-    # The small part first, so that one rounding less is as large as the logarithm.
-    out = out if plus is None else plus + out
-    return xp.where(far, out + xp.log(whole), out)
 
 
 def _unless_absent(xp: Namespace, x: Array) -> Array:
@@ -274,7 +252,7 @@ def _log1mexp(xp: Namespace, x: Array) -> Array:
     return xp.where(
         near,
         xp.log(-expm1(xp, xp.where(near, x, -1.0))),
-        _log1p(xp, -xp.exp(xp.where(near, -1.0, x))),
+        log1p(xp, -xp.exp(xp.where(near, -1.0, x))),
     )
 
 
@@ -377,7 +355,7 @@ def _logexpm1(xp: Namespace, x: Array) -> Array:
     return xp.where(
         near,
         xp.log(expm1(xp, xp.where(near, x, 1.0))),
-        _log1p(xp, -xp.exp(-far), plus=far),
+        log1p(xp, -xp.exp(-far), plus=far),
     )
 
 
@@ -482,7 +460,7 @@ def _logit(xp: Namespace, p: Array) -> Array:
     # beside the zero at 1/2. Outside, the logarithm is larger than 1 and divides the error.
     near = (p > 0.25) & (p < 0.75)
     inner, outer = xp.where(near, p, 0.5), xp.where(near, 0.5, p)
-    return xp.where(near, _log1p(xp, (2 * inner - 1) / (1 - inner)), xp.log(outer / (1 - outer)))
+    return xp.where(near, log1p(xp, (2 * inner - 1) / (1 - inner)), xp.log(outer / (1 - outer)))
 
 
 @quiet
@@ -550,7 +528,7 @@ def _logitexp(xp: Namespace, x: Array) -> Array:
     of_complement = xp.where(
         above,
         xp.log(xp.where(above, minus, 1.0)),
-        _log1p(xp, xp.where(near, minus, -xp.exp(xp.where(below, x, -1.0)))),
+        log1p(xp, xp.where(near, minus, -xp.exp(xp.where(below, x, -1.0)))),
     )
     return xp.where(near, shifted, x) - of_complement
 

@@ -51,10 +51,8 @@ class RunningSum(NamedTuple):
         """Return the sum of both."""
         above = _signed.above(xp, State(*other[:4]), State(*self[:4]))
         kept = (~(above >= 1) & ~xp.isnan(other.peak)) | xp.isnan(self.peak)
-        top, low = (
-            RunningSum(*(xp.where(kept, *pair) for pair in zip(one, two, strict=True)))
-            for one, two in ((self, other), (other, self))
-        )
+        top = _signed.chosen(xp, kept, self, other)
+        low = _signed.chosen(xp, kept, other, self)
         whole, change, factor = _signed.joining(xp, State(*low[:4]), State(*top[:4]))
         lead, lost = two_sum(top.lead, whole)
         rest, more = two_sum(top.rest, factor * low.rest)

@@ -373,7 +373,7 @@ def _segments(xp: Namespace, x: Array, ids: Array, num_segments: int) -> State:
     ids, x = xp.take(ids, order), xp.take(x, order, axis=0)
     every = xp.arange(num_segments, dtype=ids.dtype, device=compat.device(ids))
     # Under PyTorch's vmap over the ids, an array for each: one that is expanded it warns of.
-    every = every + 0 * xp.sum(ids[:1], dtype=ids.dtype)
+    every = every + 0 * xp.sum(ids[: min(1, ids.shape[0])], dtype=ids.dtype)
     sum_of = functools.partial(
         _over_ranges,
         xp,

@@ -11,7 +11,7 @@ with weights 1 and -1 the former leave 0, and the latter 1e-17.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import array_api_compat as compat
 
@@ -33,6 +33,10 @@ from ._sums import (
 # about -D, so that the larger of these is at least |D| / 2 and the condition number allows for it.
 # Where they do not, the smaller term is a share of 2**-64, of which no digit matters.
 _LEAST_QUOTIENT, _LARGEST_QUOTIENT = 2.0**-64, 2.0**64
+
+
+# A sum as its parts: a state, or what an accumulator keeps
+_Parts = TypeVar("_Parts", bound=tuple[Array, ...])
 
 
 class Terms(NamedTuple):
@@ -262,20 +266,16 @@ def merge(xp: Namespace, one: State, other: State) -> State:
     """Return the state of two sums together: associative, commutative, of identity (-inf, 0)."""
     one, other = signed(xp, one), signed(xp, other)
     first = ~(above(xp, other, one) > 0)
-    top, low = ordered(xp, one, other, first)
+    top, low = chosen(xp, first, one, other), chosen(xp, first, other, one)
     whole, change, factor = joining(xp, low, top)
     rest = top.rest + (change + factor * low.rest)
     return State(top.peak, rest, top.lead + whole, top.scale)
 
 
-def ordered(xp: Namespace, one: State, other: State, first: Array) -> tuple[State, State]:
-    """Return the first of two sums and the second."""
-
-    def chosen(first: Array, one: State, other: State) -> State:
-        pairs = zip(one, other, strict=True)
-        return State(*(xp.where(first, ours, theirs) for ours, theirs in pairs))
-
-    return chosen(first, one, other), chosen(first, other, one)
+def chosen(xp: Namespace, first: Array, one: _Parts, other: _Parts) -> _Parts:
+    """Return the first sum where told, and the other elsewhere."""
+    pairs = zip(one, other, strict=True)
+    return type(one)(*(xp.where(first, ours, theirs) for ours, theirs in pairs))
 
 
 class Joining(NamedTuple):
