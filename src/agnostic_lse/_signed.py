@@ -42,7 +42,7 @@ _Parts = TypeVar("_Parts", bound=tuple[Array, ...])
 class Terms(NamedTuple):
     """Terms ``coefficient * scale * exp(exponent + 1j * angle)``.
 
-    A scale is a power of two, and a coefficient a number from 1 to 4, or 0 for a term that is not
+    A scale is a power of two, and a coefficient a number of about 1, or 0 for a term that is not
     there. Of an infinite exponent only the coefficient's direction counts.
     """
 
