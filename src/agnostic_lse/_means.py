@@ -150,7 +150,7 @@ def _mean_of_means(xp: Namespace, parts: tiles.Results) -> tiles.Results:
     if weights.scale is not None:
         counts = counts * (weights.scale / _sums.highest(xp, weights.scale, (0,)))
     sums = tiles.tree(xp, parts[1:], functools.partial(_merged, xp))
-    # Where the mean of a block is unknown, so is that of all.
+    # Where the mean of a block is unknown, so is the mean of all.
     counts = xp.where(xp.isnan(means), xp.ones_like(counts), counts)
     mean = _log_mean(_Mean(xp, (means, counts, None), (0,)))[0]
     return (mean[0, ...], *sums)
@@ -182,7 +182,7 @@ class _Mean:
         return _engines.reduced(self.xp, function, self.terms, self.axes, combine, slots)
 
     def sums(self) -> Sums:
-        """Return the sum of terms and that of weights."""
+        """Return the sum of terms and the sum of weights."""
         return Sums.of_parts(self._reduced(self._sums, functools.partial(_merged, self.xp)))
 
     def _sums(self, a: Array, b: Array | None, where: Array | None) -> tiles.Results:
@@ -240,7 +240,7 @@ def _whole(state: State) -> Array:
 
 
 def log_mean_of(xp: Namespace, terms: State, weights: State) -> Array:
-    """Return the logarithm of a mean from the sum of terms and that of weights.
+    """Return the logarithm of a mean from the sum of terms and the sum of weights.
 
     Close to 0 it is the difference of numbers that are not.
     """
@@ -254,7 +254,7 @@ def log_mean_of(xp: Namespace, terms: State, weights: State) -> Array:
 def _over_one_scale(xp: Namespace, terms: State, weights: State) -> tuple[State, State]:
     """Return two sums whose quotient is the same, the second without a scale, if that may be.
 
-    A logarithm of either scale would be rounded, and only that of their quotient counts.
+    The logarithm of either scale would be rounded, and only their quotient counts.
     """
     if terms.scale is None or weights.scale is None:
         return terms, weights
@@ -342,7 +342,7 @@ def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
 def _above_centre(
     xp: Namespace, has_weights: bool, a: Array, weight: Array, there: Array, centre: Array
 ) -> tiles.Results:
-    """Return what terms have above those of a centre: leading digits, and what these leave.
+    """Return by how much terms exceed the centre's: the leading digits, and what they leave.
 
     With weights, return also how large the terms are, and which lie beyond all exponentials.
     """

@@ -268,7 +268,7 @@ def _prepared(
 
 
 def _in_range(xp: Namespace, ids: Array, count: int, ndim: int) -> Array:
-    """Return whether each number is that of a segment, to broadcast along the first axis."""
+    """Return whether each number names a segment, to broadcast along the first axis."""
     return xp.reshape((ids >= 0) & (ids < count), (-1,) + (1,) * (ndim - 1))
 
 

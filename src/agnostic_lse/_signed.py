@@ -1,12 +1,12 @@
 """Sums of exponentials with weights or complex exponents: lift, merge and value of their state.
 
 The peak is the term of the largest ``x + log|b|``. What is exponentiated is the difference of x
-from that of the peak, and the quotient of weights stays a coefficient unless it is extreme. So no
+from the peak's x, and the quotient of weights stays a coefficient unless it is extreme. So no
 weight is rounded away beside a large exponent, and no digits of its logarithm are lost.
 
 Terms of several signs may cancel. So those close to the peak, with x - peak = d, enter as their
 coefficients and as what ``expm1(d)`` makes of them, and both are summed apart: of ``[0, -1e-17]``
-with weights 1 and -1 the former leave 0, and the latter 1e-17.
+with weights 1 and -1 the coefficients leave 0, and the changes 1e-17.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def terms_of(xp: Namespace, a: Array, b: Array | None, where: Array | None) -> T
 
 
 def extent(xp: Namespace, b: Array) -> Array:
-    """Return |b|, of complex numbers that of the larger part, which cannot overflow."""
+    """Return |b|, or the larger part of complex numbers, since their magnitude may overflow."""
     if is_complex(xp, b.dtype):
         return xp.maximum(xp.abs(xp.real(b)), xp.abs(xp.imag(b)))
     return xp.abs(b)
@@ -251,7 +251,7 @@ def signed(xp: Namespace, state: State) -> State:
 
 
 def above(xp: Namespace, other: State, one: State) -> Array:
-    """Return by how much the peak of one sum lies above that of another, with their scales.
+    """Return how far the peak of one sum lies above the peak of another, scales included.
 
     The logarithm of neither scale is added to an exponent. Of two infinities it is nan.
     """
