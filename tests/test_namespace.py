@@ -281,6 +281,17 @@ class TestMixedKinds:
         assert str(out.dtype).rpartition(".")[2] == expected
         np.testing.assert_allclose(float(out), math.log(4), rtol=1e-6)
 
+    def test_numbers_that_jax_traces(self) -> None:
+        """A Python number widens nothing, traced or not."""
+        available(Backend.JAX)
+        import jax
+        import jax.numpy as jnp
+
+        for dtype in ("bfloat16", "float32", "float64"):
+            x = jnp.ones(2, dtype)
+            for number in (2, 2.0):
+                assert jax.jit(lambda b, x=x: logsumexp(x, b=b))(number).dtype == x.dtype
+
 
 @pytest.mark.parametrize("library", [Backend.JAX], indirect=True, ids=str)
 class TestNumPyBesideJax:

@@ -277,6 +277,33 @@ class TestWeights:
         close(size, log_size, rtol=2 * float(np.finfo(dtype).eps))
         close(turn, sign)
 
+    @pytest.mark.parametrize("weight", [1.0218811621322887e-20, 1e-50, 1e-189, 1e-290])
+    def test_tiny_weights_beside_1(self, array: Any, weight: float) -> None:
+        close(logsumexp(array([0.0, 0.0]), b=array([1.0, weight])), weight)
+        close(logsumexp(array([0.0, 0.0, 0.0]), b=array([1.0, weight, weight])), 2 * weight)
+
+    @pytest.mark.parametrize(
+        ("exponents", "weights", "expected"),
+        [
+            ([-40.0, -1e-17, -1e9], [1.0, -1.0, -1.0], -1.424835425529159e-17),
+            ([-30.0, 0.0, -40.0], [-1.0, 1.0, 1.0], -9.3571981334150832e-14),
+        ],
+    )
+    def test_mean_beside_what_lies_far_below(
+        self,
+        array: Any,
+        library: Backend,
+        exponents: list[float],
+        weights: list[float],
+        expected: float,
+    ) -> None:
+        if library is not Backend.DASK:  # which reads blocks once, and has no second round for all
+            close(logmeanexp(array(exponents), b=array(weights)), expected)
+
+    def test_mean_of_blocks_with_vanishing_weights(self, array: Any) -> None:
+        out = logmeanexp(array([0.0, -1000.0]), b=array([1e-20, 1e300]))
+        close(out, -736.8272297580946, rtol=1e-15)
+
     def test_mean_of_weights_that_cancel(self, array: Any) -> None:
         close(logmeanexp(array([1.0, 1.0, 2.0]), b=array([1.0, -1.0, 1e-20])), 2.0)
         close(logmeanexp(array([1.0, 2.0, 3.0]), b=array([1.0, -1.0, 1e-300])), NAN)
@@ -406,6 +433,8 @@ class TestComplex:
             ([complex(-INF, 0)], complex(-INF, 0)),
             ([complex(NAN, 0), 1 + 0j], complex(NAN, NAN)),
             ([complex(INF, 0), 1 + 1j], complex(INF, 0)),
+            ([complex(INF, 0), complex(0, NAN)], complex(NAN, NAN)),
+            ([complex(INF, 0), complex(0, INF)], complex(NAN, NAN)),
         ],
     )
     def test_values(self, array: Any, exponents: list[complex], expected: complex) -> None:

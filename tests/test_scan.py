@@ -96,6 +96,12 @@ class TestComplex:
         np.testing.assert_array_equal(out[:3], [complex(INF, 1)] * 3)
         assert np.isnan(out[3])
 
+    @pytest.mark.parametrize("unknown", [complex(0, NAN), complex(NAN, 0), complex(0, INF)])
+    def test_unknown(self, array: Any, unknown: complex) -> None:
+        out = to_numpy(logcumsumexp(array([0j, unknown, 0j], "complex128")))
+        assert out[0] == 0
+        assert np.isnan(out[1:]).all()
+
     def test_long(self, array: Any, library: Backend) -> None:
         n = 10_000 if library is not Backend.DASK else 500
         real, imag = np.random.default_rng(0).normal(size=(2, n))

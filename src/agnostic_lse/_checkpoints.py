@@ -60,9 +60,10 @@ class Checkpoint:
 
     def _expect(self, name: str, came: Any, right: bool) -> None:
         if not right:
+            text = repr(came)
+            text = text if len(text) <= 100 else f"{text[:97]}..."
             raise ValueError(
-                f"data has {came!r:.100} for {name}, which to_dict never writes: pass what it "
-                "returned."
+                f"data has {text} for {name}, which to_dict never writes: pass what it returned."
             )
 
     def _expect_counts(self) -> None:

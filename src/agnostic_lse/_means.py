@@ -146,9 +146,15 @@ def _mean_of_means(xp: Namespace, parts: tiles.Results) -> tiles.Results:
     """Return the same of several blocks from that of each."""
     means: Any = parts[0]
     weights = Sums.of_parts(parts[1:]).weights
-    counts = xp.where(_absent(xp, weights), 0.0, _whole(weights))
+    absent = _absent(xp, weights)
+    counts = xp.where(absent, 0.0, _whole(weights))
     if weights.scale is not None:
-        counts = counts * (weights.scale / _sums.highest(xp, weights.scale, (0,)))
+        quotient = weights.scale / _sums.highest(xp, weights.scale, (0,))
+        counts = counts * quotient
+        # What is no normal number has few digits, and a large mean may make it count.
+        limits = xp.finfo(quotient.dtype)
+        few = ~absent & (quotient < limits.smallest_normal / limits.eps)
+        means = xp.where(few, xp.nan, means)
     sums = tiles.tree(xp, parts[1:], functools.partial(_merged, xp))
     # Where the mean of a block is unknown, so is the mean of all.
     counts = xp.where(xp.isnan(means), xp.ones_like(counts), counts)
@@ -350,19 +356,20 @@ def _above_centre(
     if is_complex(xp, a.dtype) or is_complex(xp, centre.dtype):
         x, angle = _signed.real_and_angle(xp, a)
         base, angle_of_centre = _signed.real_and_angle(xp, centre)
-        known = there | (x < xp.inf)
-        difference = xp.where(known, _sums.bounded(xp, x, base), 0.0)
-        known = known & (x != -xp.inf)
-        growth = turned_expm1(xp, difference, xp.where(known, angle - angle_of_centre, 0.0))
+        counts = (there | (x < xp.inf)) & (x != -xp.inf)
+        turn: Array = xp.where(counts, angle - angle_of_centre, 0.0)
     else:
-        x, base = a, centre
-        known = there | (x < xp.inf)
-        growth = expm1(xp, xp.where(known, _sums.bounded(xp, x, base), 0.0))
-    terms = weight * growth
-    # Terms far below c leave -1, beside which those near it would be rounded. So the leading
-    # digits of all are added apart.
-    leading, left = _sums.split_digits(xp, terms)
+        x, base, turn = a, centre, None
+    known = there | (x < xp.inf)
+    difference = xp.where(known, _sums.bounded(xp, x, base), 0.0)
     if not has_weights:
-        return leading, left
+        growth = expm1(xp, difference) if turn is None else turned_expm1(xp, difference, turn)
+        return _sums.split_digits(xp, weight * growth)
+    near = _signed.is_near(xp, difference, turn)
+    terms = weight * _signed.growth(xp, near, difference, difference, turn)
+    # What is far from the centre is taken less 1 by its weight, lest it be rounded beside that.
+    leading, left = _sums.split_digits(xp, terms)
+    less, more = _sums.split_digits(xp, xp.where(near, xp.zeros_like(weight), weight))
     beyond = there & (x - base > _sums.highest_exponent(xp, x.dtype))
-    return leading, left, xp.abs(constant(terms)), xp.astype(beyond, x.dtype)
+    size = xp.abs(constant(terms)) + xp.abs(less)
+    return leading - less, left - more, size, xp.astype(beyond, x.dtype)

@@ -435,8 +435,10 @@ def _promoted(xp: Namespace, arrays: dict[str, Array]) -> DType:
     own = {name: array.dtype for name, array in arrays.items()}
     real = {name: _floating_dtype(xp, array) for name, array in arrays.items()}
     if any(own[name] == dtype for name, dtype in real.items()):
+        # What JAX traces may be a number of Python's, which widens nothing; its dtype does not say.
+        given = arrays if compat.is_jax_namespace(xp) else own
         try:
-            return xp.result_type(*own.values())
+            return xp.result_type(*given.values())
         except (TypeError, RuntimeError):  # which one depends on the library
             pass
     try:

@@ -304,7 +304,8 @@ def _over_blocks(x: Array, axis: int) -> Array:
 @quiet
 def _block_of_terms(block: Array) -> Array:
     xp = compat.array_namespace(block)
-    return _engines.dask.packed(_logsum.state_of(xp, block, None, None, ()))
+    zero = xp.zeros_like(block)  # and a lead, to be found, where the terms are complex
+    return _engines.dask.packed(State(block, zero, zero if is_complex(xp, block.dtype) else None))
 
 
 @quiet

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import array_api_compat as compat
 
 from . import _elementary
-from ._elementary import exp, expm1_near_0, power_of_two, turned_expm1
+from ._elementary import exp, expm1_near_0, power_of_two, turned_expm1, two_sum
 from ._namespace import Array, Namespace, as_complex, constant, is_complex, smallest_normal
 from ._state import Logarithm, State
 from ._sums import (
@@ -27,13 +27,6 @@ from ._sums import (
     split_digits,
     total,
 )
-
-# Quotients of scales that stay coefficients. The logarithm D of any other joins the exponents, and
-# adds |D| to what their rounding counts for. Where both terms matter, their exponents differ by
-# about -D, so that the larger of these is at least |D| / 2 and the condition number allows for it.
-# Where they do not, the smaller term is a share of 2**-64, of which no digit matters.
-_LEAST_QUOTIENT, _LARGEST_QUOTIENT = 2.0**-64, 2.0**64
-
 
 # A sum as its parts: a state, or what an accumulator keeps
 _Parts = TypeVar("_Parts", bound=tuple[Array, ...])
@@ -76,7 +69,9 @@ def terms_of(xp: Namespace, a: Array, b: Array | None, where: Array | None) -> T
         # The exponential is the derivative by a weight of 0, and must be finite.
         exponent = xp.where(there | xp.isfinite(exponent), exponent, -xp.inf)
     if angle is not None:
-        known = (there & (exponent != -xp.inf)) | xp.isfinite(angle)
+        counts, known = there & (exponent != -xp.inf), xp.isfinite(angle)
+        # Without a direction a term is no number, beside an infinite one too.
+        exponent = xp.where(counts & ~known, xp.nan, exponent)
         angle = xp.where(known, angle, 0.0)
     return Terms(exponent, angle, coefficient, scale)
 
@@ -141,10 +136,10 @@ def lift(xp: Namespace, terms: Terms, axes: tuple[int, ...]) -> State:
         turn = angle - angle_of_peak
     difference = relative(xp, x, peak)
     quotient, exponent = _relative_scale(xp, difference, scale, scale_of_peak)
-    near = _is_near(xp, difference, turn, exponent)
+    near = is_near(xp, difference, turn) & (exponent == difference)
     factor = coefficient * quotient
     whole = xp.where(near, factor, 0.0)
-    change = factor * _growth(xp, near, difference, exponent, turn)
+    change = factor * growth(xp, near, difference, exponent, turn)
     lead, others = split_digits(xp, whole)
     changes, more = split_digits(xp, change)
     lead = total(xp, lead, axes)
@@ -166,11 +161,19 @@ def _none(xp: Namespace, flags: Array) -> bool:
 def _relative_scale(
     xp: Namespace, difference: Array, scale: Array | None, of_peak: Array
 ) -> tuple[Array | float, Array]:
-    """Return q and x with ``scale / of_peak * exp(difference) = q * exp(x)``."""
+    """Return q and x with ``scale / of_peak * exp(difference) = q * exp(x)``.
+
+    The quotient of scales stays a coefficient wherever both factors are normal numbers. Elsewhere
+    its logarithm D joins the exponent, and adds |D| to what the rounding of exponents counts for.
+    There both are large, or one of them is and the term vanishes; and where the term does not, the
+    difference is about -D, so that one of the two exponents is at least |D| / 2 and the condition
+    number allows for it.
+    """
+    most = highest_exponent(xp, difference.dtype)
     if scale is None:
-        return 1.0, xp.minimum(difference, highest_exponent(xp, difference.dtype))
-    quotient = scale / of_peak
-    usual = (quotient >= _LEAST_QUOTIENT) & (quotient <= _LARGEST_QUOTIENT)
+        return 1.0, xp.minimum(difference, most)
+    quotient, least = scale / of_peak, smallest_normal(xp, difference.dtype)
+    usual = (quotient >= least) & (quotient <= 1 / least) & (xp.abs(difference) < most)
     exponent = difference
     if not _none(xp, ~usual):
         known = (quotient > 0) & (quotient < xp.inf)
@@ -179,16 +182,16 @@ def _relative_scale(
         )
         exponent = xp.where(usual, difference, difference + log)
         quotient = xp.where(usual, quotient, 1.0)
-    return quotient, xp.minimum(exponent, highest_exponent(xp, difference.dtype))
+    return quotient, xp.minimum(exponent, most)
 
 
-def _is_near(xp: Namespace, difference: Array, turn: Array | None, exponent: Array) -> Array:
-    """Tell which terms are close to the peak, by nothing but a coefficient apart from it."""
-    near = (exponent == difference) & (xp.abs(difference) < 1)
+def is_near(xp: Namespace, difference: Array, turn: Array | None) -> Array:
+    """Tell which exponents are close to the peak's."""
+    near = xp.abs(difference) < 1
     return near if turn is None else near & (xp.abs(turn) < 1)
 
 
-def _growth(
+def growth(
     xp: Namespace, near: Array, difference: Array, exponent: Array, turn: Array | None
 ) -> Array:
     """Return exponentials, less 1 where they are close to it, turned by an angle."""
@@ -268,8 +271,9 @@ def merge(xp: Namespace, one: State, other: State) -> State:
     first = ~(above(xp, other, one) > 0)
     top, low = chosen(xp, first, one, other), chosen(xp, first, other, one)
     whole, change, factor = joining(xp, low, top)
-    rest = top.rest + (change + factor * low.rest)
-    return State(top.peak, rest, top.lead + whole, top.scale)
+    lead, lost = two_sum(top.lead, whole)
+    rest = top.rest + ((change + lost) + factor * low.rest)
+    return State(top.peak, rest, lead, top.scale)
 
 
 def chosen(xp: Namespace, first: Array, one: _Parts, other: _Parts) -> _Parts:
@@ -294,19 +298,19 @@ def joining(xp: Namespace, state: State, top: State) -> Joining:
     if is_complex(xp, state.peak.dtype) or is_complex(xp, top.peak.dtype):
         turn = real_and_angle(xp, state.peak)[1] - real_and_angle(xp, top.peak)[1]
     quotient, exponent = _relative_scale(xp, difference, state.scale, top.scale)
-    near = _is_near(xp, difference, turn, exponent)
-    growth = quotient * _growth(xp, near, difference, exponent, turn)
+    near = is_near(xp, difference, turn) & (exponent == difference)
+    change = quotient * growth(xp, near, difference, exponent, turn)
     # Nothing below counts beside an infinite peak.
     counts = (peak != -xp.inf) & (peak_of_top != xp.inf)
-    growth = xp.where(counts, growth, xp.zeros_like(growth))
+    change = xp.where(counts, change, xp.zeros_like(change))
     whole = xp.where(counts & near, quotient * state.lead, xp.zeros_like(state.lead))
-    factor = xp.where(counts & near, quotient + growth, growth)
+    factor = xp.where(counts & near, quotient + change, change)
     # Infinite sums of several directions have no sum, as in a lift.
     both = (peak == xp.inf) & (peak_of_top == xp.inf)
     turned = state.lead if turn is None else state.lead * as_complex(xp, xp.cos(turn), xp.sin(turn))
     apart = xp.abs(turned - top.lead) > 8 * xp.finfo(peak.dtype).eps
     lost = (both & apart) | xp.isnan(peak)
-    return Joining(whole, xp.where(lost, xp.nan, state.lead * growth), factor)
+    return Joining(whole, xp.where(lost, xp.nan, state.lead * change), factor)
 
 
 def real_and_angle(xp: Namespace, x: Array) -> tuple[Array, Array]:
