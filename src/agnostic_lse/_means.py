@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import array_api_compat as compat
 
 from . import _engines, _logsum, _signed, _sums
-from ._elementary import expm1, log1p, turned_expm1
+from ._elementary import expm1, log1p, power_of_two, turned_expm1
 from ._engines import tiles
 from ._namespace import Array, DType, Namespace, constant, finished, is_complex, quiet
 from ._reductions import Axis, prepared
@@ -297,11 +297,26 @@ def _log_abs(xp: Namespace, x: Array) -> Array:
 
 
 def _complex_log_quotient(xp: Namespace, terms: State, weights: State) -> Array:
-    divisor = _whole(weights)
-    quotient = _whole(terms) / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+    dividend, of_dividend = _near_1(xp, _whole(terms))
+    divisor, of_divisor = _near_1(xp, _whole(weights))
+    # Their powers of two join the scale, where they may: the quotient of the sums might overflow.
+    scale = terms.scale * (of_dividend / of_divisor)
+    known = xp.isfinite(scale) & (scale >= xp.finfo(scale.dtype).smallest_normal)
+    apart = xp.log(terms.scale) + (xp.log(of_dividend) - xp.log(of_divisor))
+    apart = xp.where(known, 0.0, apart) - _log_scale(xp, weights)
     peak = terms.peak - xp.where(_absent(xp, weights), 0.0, weights.peak)
-    of = _logsum.value(xp, State(peak, quotient, xp.zeros_like(terms.lead), terms.scale))
-    return _logsum.logarithm(xp, of._replace(log_abs=of.log_abs - _log_scale(xp, weights)))
+    scale = xp.where(known, scale, 1.0)
+    divisor = xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+    state = State(peak, dividend / divisor, xp.zeros_like(terms.lead), scale)
+    of = _logsum.value(xp, state)
+    return _logsum.logarithm(xp, of._replace(log_abs=of.log_abs + apart))
+
+
+def _near_1(xp: Namespace, x: Array) -> tuple[Array, Array]:
+    """Return numbers over powers of two, so that they are of magnitude 1 or so, and the powers."""
+    size = constant(_signed.extent(xp, x))
+    power = power_of_two(xp, xp.where(size == 0, 1.0, size))
+    return x / power, power
 
 
 def _refined(mean: _Mean, sums: Sums, first: Array) -> Array:
