@@ -53,6 +53,7 @@ import mpmath as mp
 import numpy as np
 
 FEWEST_DIGITS, MOST_DIGITS = 50, 12_800
+FARTHEST = 20_000  # exponents, where floats of weights and sums reach over 3000
 ZERO = Fraction(0), Fraction(0)
 Number = complex | float
 
@@ -215,6 +216,9 @@ def _of_finite(
         real, imag = grouped.get(a, (Fraction(0), Fraction(0)))
         grouped[a] = real + Fraction(b.real), imag + Fraction(b.imag)
     grouped = {a: b for a, b in grouped.items() if b != ZERO}
+    # What lies so far below the largest is no part of any float, and has more digits than there are.
+    top = max((a.real for a in grouped), default=0.0)
+    grouped = {a: b for a, b in grouped.items() if a.real > top - FARTHEST}
     one = whole or (Fraction(1), Fraction(0))
     is_one = grouped == {0j: one} or (not is_complex and grouped == {0j: (-one[0], Fraction(0))})
     digits = FEWEST_DIGITS
