@@ -216,7 +216,7 @@ def _of_finite(
         real, imag = grouped.get(a, (Fraction(0), Fraction(0)))
         grouped[a] = real + Fraction(b.real), imag + Fraction(b.imag)
     grouped = {a: b for a, b in grouped.items() if b != ZERO}
-    # What lies so far below the largest is no part of any float, and has more digits than there are.
+    # What lies so far below the largest is no part of any float, and would need too many digits.
     top = max((a.real for a in grouped), default=0.0)
     grouped = {a: b for a, b in grouped.items() if a.real > top - FARTHEST}
     one = whole or (Fraction(1), Fraction(0))
