@@ -197,7 +197,11 @@ CAPABILITIES = {
     "logsubexp": Capabilities(
         (
             Call("plain", {"x1": np.abs(NUMBERS), "x2": -np.abs(NUMBERS)}),
-            Call("sign", {"x1": NUMBERS, "x2": NUMBERS[::-1]}, {"return_sign": True}),
+            Call(
+                "sign",
+                {"x1": NUMBERS, "x2": np.where(MASK, NUMBERS - 1, NUMBERS + 1)},
+                {"return_sign": True},
+            ),
         )
     ),
     "log1mexp": _entrywise(-np.abs(NUMBERS)),

@@ -102,7 +102,7 @@ def test_complex(array: Any, name: str, call: Call) -> None:
         out = parts(call(FUNCTIONS[name], **made(array, call.arrays)))
         assert np.iscomplexobj(to_numpy(out[-1]))
         for part in out:
-            assert np.all(np.isfinite(to_numpy(part)))
+            assert not np.any(np.isnan(to_numpy(part)))
 
 
 @each_real_call

@@ -37,6 +37,7 @@ from ._namespace import (
 
 _LOG_2 = math.log(2)
 _LOG_2_LACKS = 2.3190468138462996e-17  # what that float64 lacks of log 2
+_LOG_2_LACKS_STILL = 5.707708438416212e-34  # and both together, beside 64 bits of a difference
 
 
 @quiet
@@ -523,7 +524,7 @@ def _logitexp(xp: Namespace, x: Array) -> Array:
     lacking = (_LOG_2 - nearest) + _LOG_2_LACKS
     near, above = xp.abs(x + _LOG_2) < _LOG_2 / 2, x >= -_LOG_2 / 2
     below = ~(near | above)  # nan, too
-    shifted = settled(xp.where(near, x, -nearest) + nearest) + lacking
+    shifted = settled(xp.where(near, x, -nearest) + nearest) + lacking + _LOG_2_LACKS_STILL
     minus = -expm1(xp, xp.where(near, shifted, xp.where(above, x, -1.0)))
     of_complement = xp.where(
         above,

@@ -143,7 +143,8 @@ def lift(xp: Namespace, terms: Terms, axes: tuple[int, ...]) -> State:
     lead, others = split_digits(xp, whole)
     changes, more = split_digits(xp, change)
     lead = total(xp, lead, axes)
-    rest = total(xp, changes, axes) + total(xp, others + more, axes)
+    # What is left of coefficients may cancel, too, and must not round what is left of changes.
+    rest = total(xp, changes, axes) + (total(xp, others, axes) + total(xp, more, axes))
     if not _none(xp, infinite := peak == xp.inf):
         lead_there, lost = _at_infinity(xp, x, coefficient, turn, at_peak, axes)
         lead = xp.where(infinite, lead_there, lead)
