@@ -189,13 +189,13 @@ class _Mean:
 
     def sums(self) -> Sums:
         """Return the sum of terms and the sum of weights."""
-        return Sums.of_parts(self._reduced(self._sums, functools.partial(_merged, self.xp)))
+        return Sums.of_parts(self._reduced(self._sums_of, functools.partial(_merged, self.xp)))
 
-    def _sums(self, a: Array, b: Array | None, where: Array | None) -> tiles.Results:
+    def _sums_of(self, a: Array, b: Array | None, where: Array | None) -> tiles.Results:
         xp, axes = self.xp, self.axes
         terms = _engines.state_of(xp, a, b, where, axes)
-        zero = xp.zeros_like(xp.real(a) if is_complex(xp, a.dtype) else a)
         if b is not None or where is not None:
+            zero = xp.zeros_like(xp.real(a) if is_complex(xp, a.dtype) else a)
             return Sums(terms, _logsum.state_of(xp, zero, b, where, axes)).parts
         zero = xp.zeros_like(terms.rest if terms.lead is None else terms.lead)
         others = math.prod(a.shape[axis] for axis in axes) - 1
