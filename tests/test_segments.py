@@ -385,7 +385,8 @@ def test_chunks(xp: Any, function: Any, whole: Any) -> None:
         for of_ids in (9, 2, ((3, 0, 6),)):
             given = xp.from_array(x, chunks=chunks), xp.from_array(ids, chunks=of_ids)
             out = function(*given, 3)
-            assert out.chunks == given[0].chunks
+            full = (tuple(filter(None, lengths)) for lengths in given[0].chunks)
+            assert out.chunks == tuple(full)  # without the empty blocks
             close(out, expected, rtol=1e-14)
     columns = np.asarray([True, False, True, True])
     unknown = xp.from_array(x, chunks=2)[:, xp.asarray(columns)]
