@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from ._namespace import Array
@@ -33,10 +32,6 @@ class State(NamedTuple):
     rest: Array
     lead: Array = None
     scale: Array = None
-
-    def map(self, function: Callable[[Array], Array]) -> State:
-        """Return the state of which each part is what a function makes of it."""
-        return State(*(None if part is None else function(part) for part in self))
 
 
 class Logarithm(NamedTuple):
