@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-Function = Callable[[Any, Any], Any]
+# Of a classifier and samples, and by name what it takes at prediction
+Function = Callable[..., Any]
 
 
 class Rule(NamedTuple):
@@ -22,3 +23,7 @@ class Rule(NamedTuple):
     labels: Callable[[Any], bool] = lambda _: False
     # Whether columns are those of the classifiers in it
     delegates: bool = False
+    # Whether what it starts from has been rounded, so that 0 may stand for a probability that is
+    # only small, and the probability, if any, at which it was clipped
+    rounded: bool = False
+    bound: float = 0.0
